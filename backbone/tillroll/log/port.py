@@ -185,10 +185,6 @@ class EventLog(Protocol):
         """Join `group` over `topics`."""
         ...
 
-    def wait(self, ends: Positions, timeout: float) -> bool:
-        """Wait until any partition grew past `ends`; False when `timeout` seconds passed first."""
-        ...
-
     def close(self) -> None:
         """Let go of connections and threads."""
         ...

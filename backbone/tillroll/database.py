@@ -1,0 +1,121 @@
+"""Connections to PostgreSQL: pools, and its errors in tillroll's words. psycopg's pool is used here alone."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+from psycopg import errors as pg
+from psycopg.conninfo import conninfo_to_dict
+from psycopg_pool import ConnectionPool, PoolTimeout
+
+from tillroll.errors import (
+    AccessRefused,
+    ConfigurationError,
+    DiskFull,
+    LogUnavailable,
+    StoreUnavailable,
+    TillrollError,
+    Unavailable,
+)
+
+__all__ = ["Connection", "Database", "translated"]
+
+Connection = psycopg.Connection[tuple[Any, ...]]
+
+OLDEST_SERVER = 15  # UNLOGGED, multiranges and MERGE as used here; tested on 15 and 18
+CONNECT_SECONDS = 10.0
+
+
+class Database:
+    """A lazily opened pool of connections to one PostgreSQL database, safe to share between threads.
+
+    what: "store" or "log"; errors name it. Raises StoreUnavailable / LogUnavailable, AccessRefused,
+    ConfigurationError (bad address, server older than PostgreSQL 15), DiskFull.
+    """
+
+    def __init__(self, conninfo: str, what: str = "store", size: int = 8):
+        self.conninfo, self.what = conninfo, what
+        try:
+            self._where = _where(conninfo)
+        except psycopg.ProgrammingError as error:
+            raise ConfigurationError(
+                f"the {what}'s address is not a PostgreSQL URL: {error}; write postgresql://user@host/database"
+            ) from None
+        self._pool: ConnectionPool[Connection] = ConnectionPool(
+            conninfo, min_size=0, max_size=size, open=False, timeout=CONNECT_SECONDS, reconnect_timeout=0
+        )
+        self._checked = False
+
+    @contextmanager
+    def connection(self) -> Iterator[Connection]:
+        """A pooled connection; its transaction commits at the end, or rolls back on an error."""
+        with translated(self.what, self._where):
+            if not self._checked:
+                self._check()
+            with self._pool.connection() as connection:
+                yield connection
+
+    def connect(self, autocommit: bool = True) -> Connection:
+        """A connection outside the pool, for the one who listens or holds locks on it; close it yourself."""
+        with translated(self.what, self._where):
+            return psycopg.connect(self.conninfo, autocommit=autocommit, connect_timeout=int(CONNECT_SECONDS))
+
+    def close(self) -> None:
+        """Close every pooled connection."""
+        self._pool.close()
+
+    def _check(self) -> None:
+        """Connect once by hand: a pool hides the reason why it cannot connect."""
+        with self.connect() as probe:
+            version = probe.info.server_version // 10_000
+        if version < OLDEST_SERVER:
+            raise ConfigurationError(
+                f"the {self.what} at {self._where} is PostgreSQL {version}; tillroll needs {OLDEST_SERVER} or newer"
+            )
+        self._pool.open()
+        self._checked = True
+
+
+@contextmanager
+def translated(what: str, where: str) -> Iterator[None]:
+    """Turn the driver's errors into tillroll's; those it has no word for pass through unchanged."""
+    try:
+        yield
+    except (psycopg.Error, PoolTimeout) as error:
+        ours = _translate(error, what, where)
+        if ours is None:
+            raise
+        raise ours from error
+
+
+def _translate(error: Exception, what: str, where: str) -> TillrollError | None:
+    place, text = f"the {what} at {where}", _first_line(error)
+    if isinstance(error, pg.DiskFull | pg.InsufficientResources):
+        return DiskFull(f"{place} cannot write: {text}; free space there, then run this again")
+    if isinstance(error, pg.InvalidAuthorizationSpecification | pg.InsufficientPrivilege) or (
+        "password" in text or "authentication" in text
+    ):
+        return AccessRefused(f"{place} refuses access: {text}; check user, password and rights")
+    if isinstance(error, pg.InvalidCatalogName) or 'database "' in text:
+        return ConfigurationError(f"{place}: {text}; create the database or name another one")
+    lost = isinstance(error, pg.OperatorIntervention | PoolTimeout) or (
+        isinstance(error, psycopg.OperationalError) and error.sqlstate in (None, "08006", "08001", "08003", "08000")
+    )
+    return _unavailable(what)(f"{place} does not answer: {text}; is it running?") if lost else None
+
+
+def _unavailable(what: str) -> type[Unavailable]:
+    return LogUnavailable if what == "log" else StoreUnavailable
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__
+
+
+def _where(conninfo: str) -> str:
+    parts = conninfo_to_dict(conninfo)
+    host = parts.get("host") or parts.get("hostaddr") or "localhost"
+    port = f":{parts['port']}" if "port" in parts else ""
+    return f"{host}{port}/{parts.get('dbname', '')}"
