@@ -1,7 +1,7 @@
 """Connections to PostgreSQL: pools, and its errors in tillroll's words. psycopg's pool is used here alone."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import psycopg
@@ -50,7 +50,7 @@ class Database:
     @contextmanager
     def connection(self) -> Iterator[Connection]:
         """A pooled connection; its transaction commits at the end, or rolls back on an error."""
-        with translated(self.what, self._where):
+        with self.translated():
             if not self._checked:
                 self._check()
             with self._pool.connection() as connection:
@@ -58,8 +58,12 @@ class Database:
 
     def connect(self, autocommit: bool = True) -> Connection:
         """A connection outside the pool, for the one who listens or holds locks on it; close it yourself."""
-        with translated(self.what, self._where):
+        with self.translated():
             return psycopg.connect(self.conninfo, autocommit=autocommit, connect_timeout=int(CONNECT_SECONDS))
+
+    def translated(self) -> AbstractContextManager[None]:
+        """What happens inside raises tillroll's errors, naming this database."""
+        return translated(self.what, self._where)
 
     def close(self) -> None:
         """Close every pooled connection."""

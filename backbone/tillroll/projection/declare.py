@@ -1,0 +1,352 @@
+"""What a projection declares: its tables, each column with a merge rule, and its handlers.
+
+    class StoreAvailability(Projection):
+        sku: Key[str]
+        on_hand: Level[int]
+        reserved: Sum[int]
+        sellable: Derived[int] = derived("on_hand - reserved")
+
+        @on(StockReceived)
+        def received(self, events: Frame) -> Frame:
+            return events.select("sku", on_hand="quantity")
+
+Merging is commutative and associative, so no order of arrival, no split into batches and no late retry
+can change a row. That is why a column has no "set" rule.
+"""
+
+import hashlib
+import re
+import typing
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import Enum
+from functools import cached_property
+from typing import Any, ClassVar, Generic, TypeVar
+
+import polars as pl
+
+from tillroll.contract.registry import load_contract
+from tillroll.errors import DeclarationError
+from tillroll.projection.frame import Frame
+
+__all__ = [
+    "Append",
+    "Column",
+    "Deltas",
+    "Derived",
+    "Expression",
+    "First",
+    "Key",
+    "Latest",
+    "Level",
+    "Max",
+    "Min",
+    "Projection",
+    "Rule",
+    "Sum",
+    "Table",
+    "TableSpec",
+    "Union",
+    "derived",
+    "on",
+    "on_each",
+]
+
+T = TypeVar("T")
+
+
+class Key(Generic[T]):
+    """Part of the key; never null ('' where there is nothing to name)."""
+
+
+class Sum(Generic[T]):
+    """The sum of all contributions; null adds nothing."""
+
+
+class Min(Generic[T]):
+    """The smallest value."""
+
+
+class Max(Generic[T]):
+    """The largest value."""
+
+
+class First(Generic[T]):
+    """The value of the earliest event (occurred_at, then source_seq, event_id, ordinal); null is no value."""
+
+
+class Latest(Generic[T]):
+    """The value of the latest event, in the same order as First; null is no value."""
+
+
+class Append(Generic[T]):
+    """Every value, in the order of their events. Grows without bound: for few values a key."""
+
+
+class Union(Generic[T]):
+    """Every distinct value, sorted."""
+
+
+class Level(Generic[T]):
+    """A stock that is moved and counted: the newest count plus the moves dated strictly after it.
+
+    A handler gives moves in the column itself and counts in ``<column>_count``; their time is the event's
+    occurred_at (domain.md 2).
+    """
+
+
+class Derived(Generic[T]):
+    """A SQL expression over the other columns, evaluated when the row is read."""
+
+
+class Rule(Enum):
+    """How a column's contributions become one value."""
+
+    KEY = Key
+    SUM = Sum
+    MIN = Min
+    MAX = Max
+    FIRST = First
+    LATEST = Latest
+    APPEND = Append
+    UNION = Union
+    LEVEL = Level
+
+    @property
+    def ordered(self) -> bool:
+        """Whether the event's place in time decides."""
+        return self in (Rule.FIRST, Rule.LATEST, Rule.APPEND, Rule.LEVEL)
+
+
+_DTYPES: dict[type, pl.DataType] = {
+    int: pl.Int64(),
+    float: pl.Float64(),
+    str: pl.String(),
+    bool: pl.Boolean(),
+    date: pl.Date(),
+    datetime: pl.Datetime("us", "UTC"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A declared column: its merge rule and the type of its values."""
+
+    name: str
+    rule: Rule
+    type: type
+
+    @property
+    def dtype(self) -> pl.DataType:
+        """The Polars type of one value."""
+        return _DTYPES[self.type]
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """A derived column."""
+
+    name: str
+    sql: str
+
+
+@dataclass(frozen=True)
+class TableSpec:
+    """One table of a projection, as its declaration says."""
+
+    name: str
+    view: str
+    columns: tuple[Column, ...]
+    derived: tuple[Expression, ...]
+
+    @cached_property
+    def key(self) -> tuple[str, ...]:
+        """Names of the key columns, in declared order."""
+        return tuple(column.name for column in self.columns if column.rule is Rule.KEY)
+
+    @cached_property
+    def values(self) -> tuple[Column, ...]:
+        """The columns that are not key."""
+        return tuple(column for column in self.columns if column.rule is not Rule.KEY)
+
+    def column(self, name: str) -> Column:
+        """The column of this name."""
+        return next(column for column in self.columns if column.name == name)
+
+    def ruled(self, *rules: Rule) -> tuple[Column, ...]:
+        """The columns of these rules."""
+        return tuple(column for column in self.columns if column.rule in rules)
+
+
+class Table:
+    """Base of the tables of a projection that has several: a nested class with annotated columns.
+
+    view: the name under which readers see it; ``<projection>_<table>`` unless given. "" = the projection's
+    own name.
+    """
+
+    view: ClassVar[str | None] = None
+
+
+Deltas = Frame | Sequence[Frame] | Mapping[type[Table], Frame | Sequence[Frame]]
+"""What a handler returns: frames for the only table, or frames by table."""
+
+Handler = Callable[[Any, Frame], Deltas]
+_HANDLES = "_handles_records"
+
+
+class Projection:
+    """A read model. Subclass it in a module of its own; see docs/add-a-projection.md.
+
+    name: snake case of the class name unless given. version: raise it when the rows would change.
+    views: further views, name -> SELECT in which {table} stands for a table's own view.
+    """
+
+    name: ClassVar[str] = ""
+    version: ClassVar[int] = 1
+    views: ClassVar[Mapping[str, str]] = {}
+
+    tables: ClassVar[tuple[TableSpec, ...]]
+    handlers: ClassVar[Mapping[str, tuple[str, ...]]]
+
+    def __init_subclass__(cls) -> None:
+        """Read the declaration; raises DeclarationError where it contradicts itself."""
+        super().__init_subclass__()
+        cls.name = cls.__dict__.get("name") or _snake(cls.__name__)
+        cls.tables = tuple(_tables(cls))
+        cls.handlers = _handlers(cls)
+        if not cls.handlers:
+            raise DeclarationError(f"{cls.__name__} has no handler; write one with @on(EventType)")
+
+    @classmethod
+    def records(cls) -> frozenset[str]:
+        """Names of the event types that are handled."""
+        return frozenset(cls.handlers)
+
+    @classmethod
+    def topics(cls) -> tuple[str, ...]:
+        """Topics to read, sorted."""
+        contract = load_contract()
+        return tuple(sorted({contract.latest(record).topic for record in cls.handlers}))
+
+    @classmethod
+    def table(cls, name: str) -> TableSpec:
+        """The table of this name."""
+        return next(table for table in cls.tables if table.name == name)
+
+    @classmethod
+    def table_of(cls, kind: type[Table]) -> TableSpec:
+        """The table that this nested class declares."""
+        return cls.table(_snake(kind.__name__))
+
+    @classmethod
+    def schema(cls) -> str:
+        """The PostgreSQL schema that holds this version."""
+        return f"{cls.name}_v{cls.version}"
+
+    @classmethod
+    def fingerprint(cls) -> str:
+        """Changes when the declared tables do; the store compares it."""
+        told = repr([(t.name, [(c.name, c.rule.name, c.type.__name__) for c in t.columns]) for t in cls.tables])
+        return hashlib.sha256(told.encode()).hexdigest()[:16]
+
+
+def derived(sql: str) -> Any:
+    """The value of a Derived column: one SQL expression over the table's other columns."""
+    return Expression("", sql)
+
+
+def on(*events: type) -> Callable[[Handler], Handler]:
+    """Handle these event types: the method gets a Frame of all events of one type in the batch."""
+
+    def mark(method: Handler) -> Handler:
+        setattr(method, _HANDLES, tuple(event.__name__ for event in events))
+        return method
+
+    return mark
+
+
+def on_each(*events: type) -> Callable[[Callable[[Any, dict[str, Any]], Iterable[dict[str, Any]]]], Handler]:
+    """Handle one event at a time: the method gets a dict and returns rows. Convenient, and slow."""
+
+    def mark(method: Callable[[Any, dict[str, Any]], Iterable[dict[str, Any]]]) -> Handler:
+        def batch(self: Any, frame: Frame) -> Frame:
+            return frame.map_each(lambda event: method(self, event))
+
+        batch.__doc__ = method.__doc__
+        return on(*events)(batch)
+
+    return mark
+
+
+# --- reading the declaration ------------------------------------------------------------------------
+
+
+def _tables(cls: type[Projection]) -> Iterable[TableSpec]:
+    nested = [value for value in vars(cls).values() if isinstance(value, type) and issubclass(value, Table)]
+    own = _columns(cls)
+    if bool(own[0]) == bool(nested):
+        raise DeclarationError(f"{cls.__name__} declares columns of its own or nested tables, one of the two")
+    if not nested:
+        yield TableSpec(cls.name, cls.name, *_checked(cls.__name__, *own))
+    for table in nested:
+        short = _snake(table.__name__)
+        view = f"{cls.name}_{short}" if table.view is None else table.view or cls.name
+        yield TableSpec(short, view, *_checked(f"{cls.__name__}.{table.__name__}", *_columns(table)))
+
+
+def _columns(cls: type) -> tuple[tuple[Column, ...], tuple[Expression, ...]]:
+    columns, expressions = [], []
+    hints = typing.get_type_hints(cls)
+    for name in cls.__dict__.get("__annotations__", {}):
+        marker, kinds = typing.get_origin(hints[name]), typing.get_args(hints[name])
+        if marker is Derived:
+            expressions.append(Expression(name, vars(cls)[name].sql))
+        elif marker is not ClassVar:
+            columns.append(_column(cls, name, marker, kinds))
+    return tuple(columns), tuple(expressions)
+
+
+def _column(cls: type, name: str, marker: Any, kinds: tuple[Any, ...]) -> Column:
+    try:
+        column = Column(name, Rule(marker), kinds[0])
+        column.dtype  # noqa: B018 - raises KeyError on a type that no column can have
+    except (ValueError, KeyError, IndexError):
+        raise DeclarationError(
+            f"{cls.__name__}.{name}: annotate it with a merge rule and a type, such as Sum[int]; types are "
+            "int, float, str, bool, date, datetime"
+        ) from None
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or "__" in name:
+        raise DeclarationError(f"{cls.__name__}.{name}: column names are snake case without double underscores")
+    return column
+
+
+def _checked(
+    where: str, columns: tuple[Column, ...], expressions: tuple[Expression, ...]
+) -> tuple[tuple[Column, ...], tuple[Expression, ...]]:
+    if not any(column.rule is Rule.KEY for column in columns):
+        raise DeclarationError(f"{where} has no key; annotate at least one column with Key[...]")
+    names = {column.name for column in columns}
+    for column in columns:
+        if column.rule is Rule.LEVEL and f"{column.name}_count" in names:
+            raise DeclarationError(f"{where}.{column.name}_count is taken: it carries the counts of {column.name}")
+        if column.rule in (Rule.SUM, Rule.LEVEL) and column.type not in (int, float):
+            raise DeclarationError(f"{where}.{column.name}: only int and float can be summed")
+        if column.rule is Rule.SUM and column.type is float:
+            raise DeclarationError(
+                f"{where}.{column.name}: a float sum depends on the order of its terms; use whole minor units"
+            )
+    return columns, expressions
+
+
+def _handlers(cls: type[Projection]) -> dict[str, tuple[str, ...]]:
+    found: dict[str, list[str]] = {}
+    for name, method in vars(cls).items():
+        for record in getattr(method, _HANDLES, ()):
+            found.setdefault(record, []).append(name)
+    return {record: tuple(names) for record, names in found.items()}
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()

@@ -1,0 +1,295 @@
+"""The store in PostgreSQL: read models, positions, dead letters and admission's verdicts.
+
+Rows and position commit together, or neither does (`Writer.commit`).
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from io import BytesIO
+from typing import Any
+
+import polars as pl
+import psycopg
+
+from tillroll.database import Connection, Database
+from tillroll.errors import DeclarationError, Replaced, TillrollError, UsageError
+from tillroll.log.port import Position, TopicPartition
+from tillroll.projection.declare import Projection, Rule, TableSpec
+from tillroll.projection.fold import Failure, Folded
+from tillroll.projection.merge import TableDeltas
+from tillroll.store import sql
+
+__all__ = ["Claim", "DeadLetter", "PostgresStore", "Unstorable", "Writer"]
+
+SCHEMA_LOCK = 0x7469_6C6E
+ANALYZE_FROM = 10_000  # staged rows; below it the planner's guess does no harm
+DEADLOCK_TRIES = 5
+
+
+class Unstorable(TillrollError):
+    """A value that PostgreSQL cannot hold: a NUL in a text, a sum beyond 64 bits, a year past 294276."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One projection's hold on one partition: where to read on, under which epoch."""
+
+    next_offset: int
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """An event that could not be applied."""
+
+    id: int
+    projection: str
+    version: int
+    position: Position
+    record: str | None
+    event_id: str | None
+    error: str
+    message: str
+    traceback: str
+    created_at: str
+
+
+class PostgresStore:
+    """Read models in one PostgreSQL database. Safe to share between threads.
+
+    Its own tables are made on first use. A store holds the events of one log only (`bind`).
+    """
+
+    def __init__(self, conninfo: str):
+        self.database = Database(conninfo, "store")
+        self._ready = False
+
+    def connection(self) -> Any:
+        """A pooled connection, the store's tables being there."""
+        if not self._ready:
+            _make_tables(self.database)
+            self._ready = True
+        return self.database.connection()
+
+    def close(self) -> None:
+        """Let go of connections."""
+        self.database.close()
+
+    # --- which log, which projections ---------------------------------------------------------------
+
+    def bind(self, log_identity: str) -> None:
+        """Tie this store to a log; refuses a second one, whose offsets would mean other events."""
+        with self.connection() as connection:
+            connection.execute(
+                "update tillroll.store set log_identity = %s where log_identity is null", [log_identity]
+            )
+            row = connection.execute("select log_identity from tillroll.store").fetchone()
+        if row[0] != log_identity:
+            raise UsageError(
+                f"this store holds read models of another log ({row[0]}, not {log_identity}); name another store "
+                "with --store or another data directory with --data"
+            )
+
+    def install(self, projection: type[Projection]) -> None:
+        """Make the tables and views of this version where they are missing.
+
+        Raises DeclarationError when the stored version was declared differently.
+        """
+        with self.connection() as connection:
+            connection.execute("select pg_advisory_xact_lock(%s)", [SCHEMA_LOCK])
+            row = connection.execute(
+                "select fingerprint from tillroll.projections where name = %s and version = %s",
+                [projection.name, projection.version],
+            ).fetchone()
+            if row is None:
+                self._create(connection, projection)
+            elif row[0] != projection.fingerprint():
+                raise DeclarationError(
+                    f"{projection.name} version {projection.version} is declared differently from the tables in the "
+                    f"store; set `version = {projection.version + 1}` in its class, then project again"
+                )
+
+    def _create(self, connection: Connection, projection: type[Projection]) -> None:
+        """The newest version becomes the live one: readers' views are made to point to it."""
+        connection.execute(sql.create(projection).encode())
+        connection.execute("update tillroll.projections set live = false where name = %s", [projection.name])
+        connection.execute(
+            "insert into tillroll.projections (name, version, fingerprint, live) values (%s, %s, %s, true)",
+            [projection.name, projection.version, projection.fingerprint()],
+        )
+        connection.execute((sql.drop_views(projection) + sql.views(projection)).encode())
+
+    # --- positions ----------------------------------------------------------------------------------
+
+    def claim(
+        self, projection: type[Projection], origins: Iterable[TopicPartition]
+    ) -> dict[TopicPartition, Claim]:
+        """Become the owner of these partitions: raise their epoch, learn where to read on."""
+        out = {}
+        with self.connection() as connection:
+            for origin in sorted(origins):
+                row = connection.execute(
+                    "insert into tillroll.positions as p values (%s, %s, %s, %s, 0, 1) "
+                    "on conflict (projection, version, topic, partition) do update set epoch = p.epoch + 1 "
+                    "returning next_offset, epoch",
+                    [projection.name, projection.version, *origin],
+                ).fetchone()
+                out[origin] = Claim(*row)
+        return out
+
+    def positions(self, projection: type[Projection]) -> dict[TopicPartition, int]:
+        """Next offset per partition; empty where nothing was read yet."""
+        with self.connection() as connection:
+            rows = connection.execute(
+                "select topic, partition, next_offset from tillroll.positions where projection = %s and version = %s",
+                [projection.name, projection.version],
+            ).fetchall()
+        return {TopicPartition(*row[:2]): row[2] for row in rows}
+
+    def writer(self, projection: type[Projection]) -> "Writer":
+        """The one that commits for `projection`; not to be shared between threads."""
+        with self.connection():
+            return Writer(self.database, projection)
+
+
+class Writer:
+    """Commits what one projection folded, on a connection of its own that keeps its staging tables."""
+
+    def __init__(self, database: Database, projection: type[Projection]):
+        self._database, self._projection = database, projection
+        self._staging = {table.name: sql.staging(projection, table) for table in projection.tables}
+        self._connection: Connection | None = None
+
+    def commit(
+        self, folded: Folded, claims: Mapping[TopicPartition, Claim], ends: Mapping[TopicPartition, int]
+    ) -> None:
+        """One transaction: positions forward to `ends`, contributions merged, failures kept as dead letters.
+
+        Raises Replaced when another process has claimed any of the partitions, Unstorable, StoreUnavailable,
+        DiskFull; nothing is committed then.
+        """
+        for attempt in range(1, DEADLOCK_TRIES + 1):
+            try:
+                with self._database.translated():
+                    self._commit(folded, claims, ends)
+                return
+            except psycopg.errors.DeadlockDetected:
+                if attempt == DEADLOCK_TRIES:
+                    raise
+            except psycopg.DataError as error:
+                raise Unstorable(str(error).splitlines()[0]) from error
+
+    def probe(self, folded: Folded) -> bool:
+        """Whether these contributions can be stored; nothing is changed."""
+        try:
+            with self._database.translated(), self._open().transaction(force_rollback=True):
+                self._merge(folded)
+        except psycopg.DataError:
+            return False
+        return True
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _commit(
+        self, folded: Folded, claims: Mapping[TopicPartition, Claim], ends: Mapping[TopicPartition, int]
+    ) -> None:
+        connection = self._open()
+        with connection.transaction():
+            for origin in sorted(ends):
+                self._advance(connection, origin, claims[origin], ends[origin])
+            self._merge(folded)
+            self._bury(connection, folded.failures)
+
+    def _advance(self, connection: Connection, origin: TopicPartition, claim: Claim, end: int) -> None:
+        done = connection.execute(
+            "update tillroll.positions set next_offset = %s, updated_at = now() where projection = %s "
+            "and version = %s and topic = %s and partition = %s and epoch = %s and next_offset = %s",
+            [end, self._projection.name, self._projection.version, *origin, claim.epoch, claim.next_offset],
+        )
+        if done.rowcount != 1:
+            raise Replaced(f"{self._projection.name}: {origin.topic}/{origin.partition} has another owner now")
+
+    def _merge(self, folded: Folded) -> None:
+        connection = self._open()
+        for table in self._projection.tables:
+            deltas = folded.deltas.get(table.name)
+            if deltas is not None and len(deltas.rows):
+                self._merge_table(connection, table, deltas)
+
+    def _merge_table(self, connection: Connection, table: TableSpec, deltas: TableDeltas) -> None:
+        staging = self._staging[table.name]
+        _copy(connection, staging.rows, _storable(table, deltas.rows))
+        for column in staging.levels:
+            moves = deltas.moves.get(column.name)
+            if moves is not None:
+                _copy(connection, staging.moves(column), moves.sort(*table.key))
+        for statement in staging.merge():
+            connection.execute(statement.encode())
+
+    def _bury(self, connection: Connection, failures: Sequence[Failure]) -> None:
+        bury(connection, self._projection.name, self._projection.version, failures)
+
+    def _open(self) -> Connection:
+        if self._connection is None or self._connection.closed:
+            self._connection = self._database.connect(autocommit=True)
+            self._connection.execute(
+                "".join(staging.create() for staging in self._staging.values()).encode()
+            )
+        return self._connection
+
+
+def bury(connection: Connection, projection: str, version: int, failures: Sequence[Failure]) -> None:
+    """Keep `failures` as dead letters of `projection`."""
+    if failures:
+        connection.cursor().executemany(
+            "insert into tillroll.dead_letters (projection, version, topic, partition, log_offset, record, event_id, "
+            "error, message, traceback, value) values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) on conflict do nothing",
+            [
+                (projection, version, *f.position, f.record, f.event_id, f.error, _text(f.message), _text(f.traceback), f.value)
+                for f in failures
+            ],
+        )
+
+
+def _text(text: str) -> str:
+    """PostgreSQL holds no NUL in a text."""
+    return text.replace("\x00", "\\x00")
+
+
+# --- frames into staging tables -----------------------------------------------------------------------
+
+
+def _copy(connection: Connection, table: str, rows: pl.DataFrame) -> None:
+    """COPY `rows` into `table`, as CSV that Polars writes: strings quoted, null bare."""
+    buffer = BytesIO()
+    rows.write_csv(buffer, include_header=False, quote_style="non_numeric", null_value="")
+    with connection.cursor().copy(f"copy {table} from stdin (format csv)".encode()) as copy:
+        copy.write(buffer.getbuffer())
+    if len(rows) >= ANALYZE_FROM:
+        connection.execute(f"analyze {table}".encode())
+
+
+def _storable(table: TableSpec, rows: pl.DataFrame) -> pl.DataFrame:
+    """Rows in key order, lists as the JSON objects that the store keeps them in."""
+    lists = [column.name for column in table.ruled(Rule.APPEND, Rule.UNION)]
+    return rows.sort(*table.key).with_columns(_json_object(name) for name in lists)
+
+
+def _json_object(name: str) -> pl.Expr:
+    """A list of {k, v} as ``{"k": v, ...}``; {"k":"...","v":...} is taken apart for it."""
+    entry = pl.element().struct.json_encode()
+    entries = pl.col(name).list.eval(entry.str.replace(r'^\{"k":', "").str.replace(r',"v":', ":").str.head(-1))
+    return ("{" + entries.list.join(",") + "}").alias(name)
+
+
+def _make_tables(database: Database) -> None:
+    with database.connection() as connection:
+        connection.execute("select pg_advisory_xact_lock(%s)", [SCHEMA_LOCK])
+        made = connection.execute("select to_regclass('tillroll.store')").fetchone()
+        if made is None or made[0] is None:
+            connection.execute(files("tillroll.store").joinpath("postgres.sql").read_bytes())

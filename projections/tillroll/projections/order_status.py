@@ -1,0 +1,259 @@
+"""Where every order and every line of it stands (domain.md 3). Status is derived from counters, never told."""
+
+from datetime import date, datetime
+
+import polars as pl
+
+from tillroll.events import (
+    LineRejected,
+    LineSourced,
+    OrderDetailsChanged,
+    OrderHeld,
+    OrderLineAdded,
+    OrderLineCancelled,
+    OrderPlaced,
+    OrderReleased,
+    ParcelDelivered,
+    ParcelShipped,
+    PaymentAuthorized,
+    PaymentCaptured,
+    PaymentVoided,
+    PickupCollected,
+    PickupLapsed,
+    PickupReady,
+    RefundIssued,
+    RefundReversed,
+    ReturnReceived,
+)
+from tillroll.projection import (
+    Deltas,
+    Derived,
+    First,
+    Frame,
+    Key,
+    Latest,
+    Projection,
+    Sum,
+    Table,
+    derived,
+    on,
+)
+
+__all__ = ["OrderStatus"]
+
+UNITS, AMOUNT = pl.col("quantity"), pl.col("amount_minor")
+LINE = ("order_id", "line_id")
+
+# Precedence, first match wins: what is not known yet; what ended; what is with the customer; what is on its
+# way; what waits. `open` is what is left of a line after cancels.
+STATUS = """case
+    when ordered = 0 and unknown_quantities = 0 then 'incomplete'
+    when unknown_quantities > 0 then 'unknown'
+    when cancelled >= ordered then 'cancelled'
+    when returned >= ordered - cancelled then 'returned'
+    when returned > 0 then 'partly returned'
+    when delivered + collected >= ordered - cancelled then 'completed'
+    when shipped + collected >= ordered - cancelled then 'shipped'
+    when shipped + collected > 0 then 'partly shipped'
+    when ready > lapsed then 'ready for pickup'
+    when sourced > rejected + lapsed then 'sourced'
+    when lapsed > 0 then 'lapsed'
+    when rejected > 0 then 'rejected'
+    else 'placed' end"""
+
+COUNTERS = (
+    "ordered", "cancelled", "sourced", "rejected", "ready", "lapsed", "shipped", "delivered", "collected",
+    "returned", "unknown_quantities",
+)  # fmt: skip
+
+
+class OrderStatus(Projection):
+    """One row per order (`order_status`) and per line (`order_status_lines`): counters, money, status."""
+
+    class Lines(Table):
+        """Units of a line in each stage; a line carried out of the shop counts as collected."""
+
+        order_id: Key[str]
+        line_id: Key[str]
+        sku: First[str]
+        unit_price_minor: First[int]
+        ordered: Sum[int]
+        cancelled: Sum[int]
+        sourced: Sum[int]
+        rejected: Sum[int]
+        ready: Sum[int]
+        lapsed: Sum[int]
+        shipped: Sum[int]
+        delivered: Sum[int]
+        collected: Sum[int]
+        returned: Sum[int]
+        unknown_quantities: Sum[int]
+        status: Derived[str] = derived(STATUS)
+
+    class Orders(Table):
+        """What is told of the order as a whole; money in minor units."""
+
+        order_id: Key[str]
+        channel: First[str]
+        business_date: First[date]
+        location_id: First[str]
+        currency: First[str]
+        placed_at: First[datetime]
+        held: Latest[bool]
+        payment_method: Latest[str]
+        language: Latest[str]
+        delivery_country: Latest[str]
+        delivery_postcode_area: Latest[str]
+        delivery_promise: Latest[str]
+        authorized_minor: Sum[int]
+        captured_minor: Sum[int]
+        refunded_minor: Sum[int]
+        unknown_amounts: Sum[int]
+
+    views = {
+        "order_status": f"""
+            select *, case when held and status in ('placed', 'sourced', 'incomplete') then 'held' else status end as order_status
+              from (select *, {STATUS} as status
+                      from (select o.*, {", ".join(f"coalesce(l.{c}, 0) as {c}" for c in COUNTERS)}
+                              from {{orders}} as o
+                              left join (select order_id, {", ".join(f"sum({c}) as {c}" for c in COUNTERS)}
+                                           from {{lines}} group by order_id) as l
+                                on o.order_id = l.order_id) as counted) as judged"""
+    }
+
+    @on(OrderPlaced)
+    def placed(self, events: Frame) -> Deltas:
+        """The order, its lines and its details."""
+        header = events.select(
+            "order_id",
+            "currency",
+            channel="order_channel",
+            business_date="order_business_date",
+            location_id="order_location_id",
+            placed_at="occurred_at",
+        )
+        return {self.Orders: [header, _details(events)], self.Lines: _sold(events)}
+
+    @on(OrderLineAdded)
+    def added(self, events: Frame) -> Deltas:
+        """More lines."""
+        return {self.Lines: _sold(events), self.Orders: events.select("order_id")}
+
+    @on(OrderDetailsChanged)
+    def changed(self, events: Frame) -> Deltas:
+        """What is told anew replaces what was told; what is not told stays."""
+        return {self.Orders: _details(events)}
+
+    @on(OrderHeld)
+    def held(self, events: Frame) -> Deltas:
+        """Nothing goes out for now."""
+        return {self.Orders: events.select("order_id", held=pl.lit(True))}
+
+    @on(OrderReleased)
+    def released(self, events: Frame) -> Deltas:
+        """Goes on."""
+        return {self.Orders: events.select("order_id", held=pl.lit(False))}
+
+    @on(OrderLineCancelled)
+    def cancelled(self, events: Frame) -> Deltas:
+        """Units taken off a line."""
+        return self._counted(events, "cancelled")
+
+    @on(LineSourced)
+    def sourced(self, events: Frame) -> Deltas:
+        """Units promised by a place."""
+        return self._counted(events, "sourced")
+
+    @on(LineRejected)
+    def rejected(self, events: Frame) -> Deltas:
+        """Units a place cannot give after all."""
+        return self._counted(events, "rejected")
+
+    @on(PickupReady)
+    def ready(self, events: Frame) -> Deltas:
+        """Units that wait for the customer."""
+        return self._counted(events, "ready")
+
+    @on(PickupLapsed)
+    def lapsed(self, events: Frame) -> Deltas:
+        """Units that were not collected in time."""
+        return self._counted(events, "lapsed")
+
+    @on(PickupCollected)
+    def collected(self, events: Frame) -> Deltas:
+        """Units handed over."""
+        return self._counted(events, "collected")
+
+    @on(ParcelShipped)
+    def shipped(self, events: Frame) -> Deltas:
+        """Units on their way."""
+        return self._counted(events, "shipped")
+
+    @on(ParcelDelivered)
+    def delivered(self, events: Frame) -> Deltas:
+        """Units that arrived."""
+        return self._counted(events, "delivered")
+
+    @on(ReturnReceived)
+    def returned(self, events: Frame) -> Deltas:
+        """Units that came back; a return without an order concerns none."""
+        return self._counted(events.filter(pl.col("order_id").is_not_null()), "returned")
+
+    @on(PaymentAuthorized)
+    def authorized(self, events: Frame) -> Deltas:
+        """Money promised."""
+        return self._money(events, "authorized_minor", AMOUNT)
+
+    @on(PaymentVoided)
+    def voided(self, events: Frame) -> Deltas:
+        """A promise of money taken back."""
+        return self._money(events, "authorized_minor", -AMOUNT)
+
+    @on(PaymentCaptured)
+    def captured(self, events: Frame) -> Deltas:
+        """Money taken."""
+        return self._money(events, "captured_minor", AMOUNT)
+
+    @on(RefundIssued)
+    def refunded(self, events: Frame) -> Deltas:
+        """Money given back."""
+        return self._money(events, "refunded_minor", AMOUNT)
+
+    @on(RefundReversed)
+    def refund_reversed(self, events: Frame) -> Deltas:
+        """A refund that did not take place after all."""
+        return self._money(events, "refunded_minor", -AMOUNT)
+
+    def _counted(self, events: Frame, counter: str) -> Deltas:
+        """Units into one counter; the order gets its row even if it was not seen yet."""
+        lines = events.lines()
+        return {self.Lines: lines.select(*LINE, "sku", **{counter: UNITS}), self.Orders: events.select("order_id")}
+
+    def _money(self, events: Frame, column: str, amount: pl.Expr) -> Deltas:
+        known = events.filter(pl.col("order_id").is_not_null())
+        unknown = AMOUNT.is_null().cast(pl.Int64)
+        return {self.Orders: known.select("order_id", **{column: amount}, unknown_amounts=unknown)}
+
+
+def _sold(events: Frame) -> Frame:
+    """Product lines; charges are money and have no stage."""
+    return events.lines().filter(kind="PRODUCT").select(
+        *LINE,
+        "sku",
+        "unit_price_minor",
+        ordered=UNITS,
+        collected=pl.when(pl.col("fulfilment") == "CARRY_OUT").then(UNITS),
+        unknown_quantities=UNITS.is_null().cast(pl.Int64),
+    )
+
+
+def _details(events: Frame) -> Frame:
+    delivery = pl.col("delivery").struct
+    return events.select(
+        "order_id",
+        "payment_method",
+        "language",
+        delivery_country=delivery.field("country"),
+        delivery_postcode_area=delivery.field("postcode_area"),
+        delivery_promise=delivery.field("promise"),
+    )
