@@ -1,4 +1,73 @@
-.venv: 
-	python3 -m venv .venv
-	.venv/bin/pip install -q -e '.[dev,tpcds]'
-venv: .venv
+# Everything that tillroll needs, from python3 (3.11 or newer) on. `make` alone lists the targets.
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+ARGS ?=
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+INSTALLED := .venv/.installed
+RESOLVE := build/resolve
+
+.PHONY: help venv demo test check lint types imports format kafka kafka-stop bench constraints clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+venv: $(INSTALLED) ## Make .venv with the pinned versions of constraints.txt (only when they changed)
+
+# The stamp lies in .venv, so that removing the folder is enough to start afresh. The build backend goes in first,
+# pinned like the rest: an isolated build would fetch whatever version is newest today.
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "tillroll needs Python 3.11 or newer; $(PYTHON) is: $$($(PYTHON) --version 2>&1)." >&2; \
+	  echo "Name another one: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@$(PYTHON) -m venv .venv || { \
+	  echo "$(PYTHON) cannot make a virtual environment; on Debian and Ubuntu install python3-venv." >&2; exit 1; }
+	$(PIP) install --quiet --constraint constraints.txt hatchling
+	$(PIP) install --quiet --constraint constraints.txt --no-build-isolation --editable '.[dev,tpcds]'
+	@touch $@
+
+demo: $(INSTALLED) ## Import a year of retail history, project it and tell the story of the shoe
+	$(BIN)/tillroll demo $(ARGS)
+
+test: $(INSTALLED) ## Run the tests (ARGS="tests/unit -k merge" for some of them)
+	$(BIN)/python -m pytest $(ARGS)
+
+check: lint types imports ## Lint, format, types, import rules
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(INSTALLED)
+	$(BIN)/mypy
+
+imports: $(INSTALLED)
+	$(BIN)/lint-imports
+
+format: $(INSTALLED) ## Format the code and mend what the linter can mend
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+kafka: $(INSTALLED) ## Start a Kafka broker on this machine without containers (Java 17 and Maven)
+	deploy/kafka/start
+
+kafka-stop: ## Stop that broker
+	deploy/kafka/stop
+
+bench: $(INSTALLED) ## Measure tillroll against the row-at-a-time loop
+	$(BIN)/python -m bench $(ARGS)
+
+constraints: ## Resolve every dependency anew and pin what comes out in constraints.txt
+	rm -rf $(RESOLVE)
+	$(PYTHON) -m venv $(RESOLVE)
+	$(RESOLVE)/bin/python -m pip install --quiet '.[dev,tpcds]'
+	{ echo "# Made by 'make constraints'. Exact versions of all that .venv holds; pip takes them by --constraint."; \
+	  $(RESOLVE)/bin/python -m pip freeze --exclude tillroll; } > constraints.txt.new
+	mv constraints.txt.new constraints.txt
+	rm -rf $(RESOLVE)
+
+clean: ## Remove .venv, caches and build output; logs and read models stay
+	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
