@@ -91,6 +91,11 @@ class Folder:
         out.deltas = {name: reduce(self._projection.table(name), given) for name, given in parts.items()}
         return out
 
+    def unstorable(self, record: str, event: pl.DataFrame, batches: Sequence[Batch]) -> Failure:
+        """The failure of an event (a frame of one row) whose values the store cannot hold."""
+        reason = "a value that the store cannot hold: NUL in a text, a number or a date out of range"
+        return _failed(HandlerFailed(reason), record, event, batches)
+
     def _applied(
         self, record: str, events: pl.DataFrame, batches: Sequence[Batch], failures: list[Failure]
     ) -> Iterator[Mapping[str, list[TableDeltas]]]:

@@ -20,7 +20,7 @@ from tillroll.projection.fold import Failure, Folded
 from tillroll.projection.merge import TableDeltas
 from tillroll.store import sql
 
-__all__ = ["Claim", "DeadLetter", "PostgresStore", "Unstorable", "Writer"]
+__all__ = ["Claim", "DeadLetter", "PostgresStore", "Unstorable", "Writer", "bury", "copy_frame"]
 
 SCHEMA_LOCK = 0x7469_6C6E
 ANALYZE_FROM = 10_000  # staged rows; below it the planner's guess does no harm
@@ -223,11 +223,11 @@ class Writer:
 
     def _merge_table(self, connection: Connection, table: TableSpec, deltas: TableDeltas) -> None:
         staging = self._staging[table.name]
-        _copy(connection, staging.rows, _storable(table, deltas.rows))
+        copy_frame(connection, staging.rows, _storable(table, deltas.rows))
         for column in staging.levels:
             moves = deltas.moves.get(column.name)
             if moves is not None:
-                _copy(connection, staging.moves(column), moves.sort(*table.key))
+                copy_frame(connection, staging.moves(column), moves.sort(*table.key))
         for statement in staging.merge():
             connection.execute(statement.encode())
 
@@ -264,7 +264,7 @@ def _text(text: str) -> str:
 # --- frames into staging tables -----------------------------------------------------------------------
 
 
-def _copy(connection: Connection, table: str, rows: pl.DataFrame) -> None:
+def copy_frame(connection: Connection, table: str, rows: pl.DataFrame) -> None:
     """COPY `rows` into `table`, as CSV that Polars writes: strings quoted, null bare."""
     buffer = BytesIO()
     rows.write_csv(buffer, include_header=False, quote_style="non_numeric", null_value="")

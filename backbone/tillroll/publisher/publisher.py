@@ -1,0 +1,90 @@
+"""Publishing: events of any channel into the log, each durable or refused with the reason."""
+
+import zlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from tillroll.contract.registry import Contract
+from tillroll.events import Event, to_wire
+from tillroll.log.port import Appended, EventLog, Record
+from tillroll.publisher.encode import encode_frame, key_text
+
+__all__ = ["Published", "Publisher", "partition_of"]
+
+APPEND_RECORDS = 5_000  # a batch: large enough to be cheap, small enough to be read in parts
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """How many events are in the log now that were not (`new`), and how many it had already.
+
+    conflicts: events refused because the log holds other bytes under their event_id.
+    """
+
+    new: int = 0
+    duplicates: int = 0
+    conflicts: tuple[Appended, ...] = ()
+
+    def __add__(self, other: "Published") -> "Published":
+        return Published(
+            self.new + other.new, self.duplicates + other.duplicates, self.conflicts + other.conflicts
+        )
+
+
+def partition_of(key: bytes, partitions: int) -> int:
+    """The partition of a key: CRC-32 modulo the number of partitions, as librdkafka's `consistent` partitioner.
+
+    Any publisher may use another rule: projections are order-free, and duplicates are found in any partition.
+    """
+    return zlib.crc32(key) % partitions
+
+
+class Publisher:
+    """Appends events of the contract to a log; makes the contract's topics where they are missing."""
+
+    def __init__(self, log: EventLog, contract: Contract):
+        self._log, self._contract = log, contract
+        log.create_topics(contract.topics.values())
+        self._partitions = {topic: log.partitions(topic) for topic in contract.topics}
+
+    def publish(self, events: Iterable[Event]) -> list[Appended]:
+        """Append these events; one answer each, in the order given. Durable on return."""
+        routed: dict[tuple[str, int], list[tuple[int, Record]]] = {}
+        count = 0
+        for count, event in enumerate(events, 1):
+            topic, key, value = to_wire(event, self._contract)
+            place = topic, partition_of(key, self._partitions[topic])
+            routed.setdefault(place, []).append((count - 1, Record(key, value, event.event_id)))
+        answers: dict[int, Appended] = {}
+        for (topic, partition), placed in sorted(routed.items()):
+            got = self._log.append(topic, partition, [record for _, record in placed])
+            answers |= dict(zip([at for at, _ in placed], got, strict=True))
+        return [answers[at] for at in range(count)]
+
+    def publish_frame(self, record: str, events: pl.DataFrame) -> Published:
+        """Append every row of `events`, a frame with the columns of the newest version of `record`."""
+        schema = self._contract.latest(record)
+        spec = self._contract.topics[schema.topic]
+        keys = events.select(key=key_text(spec, events.columns))["key"]
+        routing = {key: partition_of(key.encode(), self._partitions[spec.name]) for key in keys.unique()}
+        rows = events.with_columns(
+            _partition=keys.replace_strict(routing, return_dtype=pl.Int32), _key=keys.cast(pl.Binary)
+        )
+        out = Published()
+        for (partition,), part in rows.partition_by("_partition", as_dict=True).items():
+            for chunk in part.iter_slices(APPEND_RECORDS):
+                records = _records(chunk, encode_frame(schema, chunk))
+                out += _counted(self._log.append(spec.name, int(partition), records))
+        return out
+
+
+def _records(rows: pl.DataFrame, values: Sequence[bytes]) -> list[Record]:
+    return list(map(Record, rows["_key"].to_list(), values, rows["event_id"].to_list()))
+
+
+def _counted(answers: Sequence[Appended]) -> Published:
+    conflicts = tuple(answer for answer in answers if answer.conflict)
+    duplicates = sum(answer.duplicate for answer in answers)
+    return Published(len(answers) - duplicates - len(conflicts), duplicates, conflicts)

@@ -1,0 +1,204 @@
+"""Admission's verdicts in the store: up to where the log is admitted, and which offsets are to be passed over.
+
+Admission runs once per log (design.md 7). Below ``admitted.next_offset`` a verdict never changes, so
+projectors that read the same partition at different times see the same events.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import polars as pl
+
+from tillroll.database import Connection
+from tillroll.errors import Replaced
+from tillroll.log.port import Batch, TopicPartition
+from tillroll.projection.fold import Failure
+from tillroll.store.postgres import PostgresStore, bury, copy_frame
+
+__all__ = ["CANDIDATES", "REPEATS", "AdmissionTable", "Judge", "Verdicts"]
+
+
+class Verdicts:
+    """What projectors ask admission."""
+
+    def __init__(self, store: PostgresStore):
+        self._store = store
+
+    def admitted(self, origins: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        """Per partition the offset up to which events are admitted; 0 where admission has not been."""
+        wanted = set(origins)
+        with self._store.connection() as connection:
+            rows = connection.execute("select topic, partition, next_offset from tillroll.admitted").fetchall()
+        found = {TopicPartition(topic, partition): offset for topic, partition, offset in rows}
+        return {origin: found.get(origin, 0) for origin in wanted}
+
+    def cut(self, batches: Sequence[Batch]) -> tuple[list[Batch], dict[TopicPartition, int]]:
+        """The admitted part of `batches`, and per partition where reading has to go on if any was cut off."""
+        if not batches:
+            return [], {}
+        ends = self.admitted(batch.origin for batch in batches)
+        passed: list[Batch] = []
+        again: dict[TopicPartition, int] = {}
+        for batch in batches:
+            start = batch.base_offset if batch.start is None else batch.start
+            end = ends[batch.origin]
+            if end < batch.next_offset:
+                again.setdefault(batch.origin, max(start, end))
+            if end > start:
+                passed.append(batch.until(end))
+        return passed, again
+
+    def without_skipped(self, records: pl.DataFrame, batches: Sequence[Batch]) -> pl.DataFrame:
+        """`records` (see RECORD_FRAME) without duplicates, conflicts and other offsets to be passed over."""
+        indexes: dict[TopicPartition, list[int]] = {}
+        for index, batch in enumerate(batches):
+            indexes.setdefault(batch.origin, []).append(index)
+        for origin, mine in indexes.items():
+            ranges = self._skipped(origin, batches[mine[0]].base_offset, batches[mine[-1]].next_offset)
+            if ranges:
+                inside = _inside(records["_offset"], ranges)
+                records = records.filter(~(records["_batch"].is_in(mine) & inside))
+        return records
+
+    def _skipped(self, origin: TopicPartition, low: int, high: int) -> list[tuple[int, int]]:
+        with self._store.connection() as connection:
+            rows = connection.execute(
+                "select lower(r), upper(r) from tillroll.skipped s join tillroll.admitted a on a.id = s.partition_id, "
+                "unnest(s.offsets * int8multirange(int8range(%(low)s, %(high)s))) as r "
+                "where a.topic = %(topic)s and a.partition = %(partition)s "
+                "and s.first_offset < %(high)s and s.next_offset > %(low)s order by 1",
+                {"low": low, "high": high, "topic": origin.topic, "partition": origin.partition},
+            ).fetchall()
+        return [(row[0], row[1]) for row in rows]
+
+
+def _inside(offsets: pl.Series, ranges: list[tuple[int, int]]) -> pl.Series:
+    """Whether each offset lies in one of the sorted, disjoint half-open `ranges`."""
+    lows = pl.Series([low for low, _ in ranges])
+    highs = pl.Series([high for _, high in ranges])
+    at = lows.search_sorted(offsets, side="right").cast(pl.Int64) - 1
+    return (at >= 0) & (offsets < highs.gather(at.clip(0)))
+
+
+class AdmissionTable:
+    """What the active admitter writes, on a connection of its own that holds the lock of its office."""
+
+    def __init__(self, store: PostgresStore):
+        self._store = store
+        self._connection: Connection | None = None
+        self._held: dict[TopicPartition, _Held] = {}
+
+    def lead(self, origins: Iterable[TopicPartition]) -> dict[TopicPartition, int] | None:
+        """Become the active admitter, if nobody is: where to go on per partition, else None.
+
+        The epoch of every partition is raised, so that a predecessor who does not know yet commits nothing.
+        """
+        with self._store.connection():
+            connection = self._store.database.connect()
+        got = connection.execute("select pg_try_advisory_lock(%s)", [OFFICE_LOCK]).fetchone()
+        if got is None or not got[0]:
+            connection.close()
+            return None
+        connection.execute(_STAGE)
+        for origin in sorted(origins):
+            row = connection.execute(_CLAIM, list(origin)).fetchone()
+            assert row is not None
+            self._held[origin] = _Held(*row)
+        self._connection = connection
+        return {origin: held.next_offset for origin, held in self._held.items()}
+
+    def settle(self, candidates: pl.DataFrame, ends: Mapping[TopicPartition, int], judge: "Judge") -> int:
+        """Admit everything below `ends` in one transaction; returns how many offsets are to be passed over.
+
+        candidates: CANDIDATES, one row per event that has an id. judge: given REPEATS, the candidates whose id
+        stands elsewhere, returns dead letters for those that are other events under a used id.
+        """
+        connection = self._open()
+        with self._store.database.translated(), connection.transaction():
+            for origin in sorted(ends):
+                self._advance(connection, origin, ends[origin])
+            repeats = self._register(connection, candidates)
+            if len(repeats):
+                bury(connection, "", 0, judge(repeats))
+                self._skip(connection, repeats, ends)
+        for origin, end in ends.items():
+            self._held[origin] = replace(self._held[origin], next_offset=end)
+        return len(repeats)
+
+    def id_of(self, origin: TopicPartition) -> int:
+        """What stands for this partition in the tables of admission."""
+        return self._held[origin].id
+
+    def origin_of(self, id_: int) -> TopicPartition:
+        """The partition of that id."""
+        return next(origin for origin, held in self._held.items() if held.id == id_)
+
+    def close(self) -> None:
+        """Give up the office."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _open(self) -> Connection:
+        if self._connection is None:
+            raise Replaced("admission: this process does not hold the office")
+        return self._connection
+
+    def _advance(self, connection: Connection, origin: TopicPartition, end: int) -> None:
+        held = self._held[origin]
+        done = connection.execute(
+            "update tillroll.admitted set next_offset = %s where id = %s and epoch = %s and next_offset = %s",
+            [end, held.id, held.epoch, held.next_offset],
+        )
+        if done.rowcount != 1:
+            raise Replaced(f"admission: {origin.topic}/{origin.partition} has another admitter now")
+
+    def _register(self, connection: Connection, candidates: pl.DataFrame) -> pl.DataFrame:
+        """Keep the ids that are new, of equal ones the one at the lowest place; returns REPEATS."""
+        copy_frame(connection, "stage_event_ids", candidates.select("event_id", "partition_id", "log_offset"))
+        if connection.execute(_KEEP_NEW).rowcount == len(candidates):
+            return REPEATS.to_frame()
+        return pl.DataFrame(connection.execute(_FIND_REPEATS).fetchall(), schema=REPEATS, orient="row")
+
+    def _skip(self, connection: Connection, repeats: pl.DataFrame, ends: Mapping[TopicPartition, int]) -> None:
+        for (id_,), rows in repeats.partition_by("partition_id", as_dict=True).items():
+            origin = self.origin_of(int(id_))
+            run = ",".join(f"[{offset},{offset + 1})" for offset in rows["log_offset"].sort())
+            connection.execute(
+                "insert into tillroll.skipped values (%s, %s, %s, %s::int8multirange)",
+                [id_, self._held[origin].next_offset, ends[origin], "{" + run + "}"],
+            )
+
+
+CANDIDATES = pl.Schema({"event_id": pl.String(), "partition_id": pl.Int64(), "log_offset": pl.Int64()})
+REPEATS = pl.Schema(dict(CANDIDATES) | {"first_partition_id": pl.Int64(), "first_offset": pl.Int64()})
+Judge = Callable[[pl.DataFrame], Sequence[Failure]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    id: int
+    next_offset: int
+    epoch: int
+
+
+OFFICE_LOCK = 0x7469_6C6F  # "tilo": the admitter holds this advisory lock as long as it is in office
+
+_CLAIM = """
+    insert into tillroll.admitted as a (topic, partition, next_offset, epoch) values (%s, %s, 0, 1)
+        on conflict (topic, partition) do update set epoch = a.epoch + 1
+    returning id, next_offset, epoch"""
+
+_STAGE = """
+    create temporary table stage_event_ids (event_id uuid, partition_id integer, log_offset bigint)
+    on commit delete rows"""
+
+_KEEP_NEW = """
+    insert into tillroll.event_ids
+    select distinct on (event_id) * from stage_event_ids order by event_id, partition_id, log_offset
+        on conflict do nothing"""
+
+_FIND_REPEATS = """
+    select event_id::text, s.partition_id, s.log_offset, e.partition_id, e.log_offset
+      from stage_event_ids s join tillroll.event_ids e using (event_id)
+     where (s.partition_id, s.log_offset) <> (e.partition_id, e.log_offset)"""

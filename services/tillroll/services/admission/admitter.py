@@ -1,0 +1,129 @@
+"""Admission: finds duplicates by event_id at any distance, once per log, before any projector reads on.
+
+Of equal ids the lowest offset wins. The same id with other bytes is a conflict, a dead letter of admission.
+Bytes without an id are let through: each projector that wants them makes them a dead letter of its own.
+Logs that settle duplicates inside append need none of this.
+"""
+
+from collections.abc import Sequence
+
+import polars as pl
+
+from tillroll.contract.registry import Contract
+from tillroll.errors import Replaced, TillrollError
+from tillroll.log.port import Batch, EventLog, Position, Subscription, TopicPartition
+from tillroll.log.records import read_records
+from tillroll.projection.fold import Failure
+from tillroll.store.admission import CANDIDATES, AdmissionTable
+from tillroll.store.postgres import PostgresStore
+
+__all__ = ["Admitter", "event_ids"]
+
+_SINGLE_OBJECT = b"\xc3\x01"
+_ID_LENGTH = b"\x48"  # Avro's length of a text of 36 characters
+_UUID = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
+
+
+class Admitter:
+    """Runs admission over all topics of the contract, if no other process does. For one thread."""
+
+    def __init__(self, log: EventLog, store: PostgresStore, contract: Contract):
+        self._log, self._store = log, store
+        self._topics = sorted(contract.topics)
+        self._table = AdmissionTable(store)
+        self._subscription: Subscription | None = None
+
+    def step(self, timeout: float = 1.0) -> int | None:
+        """Admit what is there; how many records were judged, None where another process holds the office."""
+        if self._subscription is None and not self._lead():
+            return None
+        assert self._subscription is not None
+        try:
+            batches = self._subscription.poll(timeout)
+            if batches:
+                self._settle(batches)
+        except (Replaced, TillrollError):
+            self.close()
+            raise
+        return sum(batch.count for batch in batches)
+
+    def close(self) -> None:
+        """Give up the office."""
+        if self._subscription is not None:
+            self._subscription.close()
+            self._subscription = None
+        self._table.close()
+
+    def _lead(self) -> bool:
+        origins = [TopicPartition(t, n) for t in self._topics for n in range(self._log.partitions(t))]
+        starts = self._table.lead(origins)
+        if starts is None:
+            return False
+        self._subscription = self._log.subscribe(
+            self._topics, "tillroll_admission", lambda won: {o: starts[o] for o in won}, lambda lost: None
+        )
+        return True
+
+    def _settle(self, batches: Sequence[Batch]) -> None:
+        records = read_records(batches)
+        ids = pl.Series([self._table.id_of(batch.origin) for batch in batches], dtype=pl.Int64)
+        placed = records.select(
+            event_id=event_ids(pl.col("value")), _batch="_batch", log_offset="_offset", value="value"
+        ).with_columns(partition_id=ids.gather(records["_batch"]))
+        known = placed.drop_nulls("event_id")
+        ends = {batch.origin: batch.next_offset for batch in batches}
+        self._table.settle(known.select(CANDIDATES.names()), ends, lambda repeats: self._judge(repeats, known))
+
+    def _judge(self, repeats: pl.DataFrame, known: pl.DataFrame) -> list[Failure]:
+        """Conflicts among `repeats`: the bytes differ from those of the first event of that id."""
+        values = known.select("partition_id", "log_offset", "value")
+        here = repeats.join(values, on=("partition_id", "log_offset"))
+        firsts = self._firsts(repeats)
+        both = here.join(firsts, on=("first_partition_id", "first_offset"), how="left")
+        return [self._conflict(row) for row in both.filter(pl.col("value") != pl.col("first_value")).iter_rows(named=True)]
+
+    def _firsts(self, repeats: pl.DataFrame) -> pl.DataFrame:
+        """The bytes of the first events, read from the log run by run."""
+        parts = []
+        for (id_,), rows in repeats.partition_by("first_partition_id", as_dict=True).items():
+            origin = self._table.origin_of(int(id_))
+            for found in self._values(origin, rows["first_offset"].unique().sort()):
+                parts.append(found.with_columns(first_partition_id=pl.lit(id_, pl.Int64)))
+        return pl.concat(parts)
+
+    def _values(self, origin: TopicPartition, offsets: pl.Series) -> list[pl.DataFrame]:
+        out = []
+        while len(offsets):
+            batches = self._log.read(origin, offsets[0])
+            rows = read_records(batches).filter(pl.col("_offset").is_in(offsets.implode()))
+            out.append(rows.select(first_offset="_offset", first_value="value"))
+            offsets = offsets.filter(offsets >= batches[-1].next_offset)
+        return out
+
+    def _conflict(self, row: dict[str, object]) -> Failure:
+        origin = self._table.origin_of(int(str(row["partition_id"])))
+        first = self._table.origin_of(int(str(row["first_partition_id"])))
+        message = (
+            f"event_id {row['event_id']} was used before, for other bytes, at {first.topic}/{first.partition} "
+            f"offset {row['first_offset']}; the first one counts: give the later event an id of its own"
+        )
+        position = Position(*origin, int(str(row["log_offset"])))
+        value = row["value"]
+        return Failure(
+            position, None, str(row["event_id"]), "Conflict", message, "", value if isinstance(value, bytes) else None
+        )
+
+
+def event_ids(value: pl.Expr) -> pl.Expr:
+    """The event_id of wire-format values: the first field of every event; null where there is none.
+
+    Read without decoding the rest: behind the prefix stands a text of 36 characters.
+    """
+    short, long = _text_at(value, 5), _text_at(value, 10)
+    found = pl.when(value.bin.starts_with(_SINGLE_OBJECT)).then(long).otherwise(short)
+    return pl.when(found.str.contains(_UUID)).then(found)
+
+
+def _text_at(value: pl.Expr, start: int) -> pl.Expr:
+    there = value.bin.slice(start, 1) == _ID_LENGTH
+    return pl.when(there).then(value.bin.slice(start + 1, 36)).cast(pl.String, strict=False).str.to_lowercase()

@@ -1,0 +1,211 @@
+"""A projector: reads its share of the log, folds it, and commits rows and positions together.
+
+Exactly-once effect rests on three things: the position of every partition is committed with the rows it
+stands for, under a fencing epoch; what admission has not passed is not read; and merging is order-free.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import polars as pl
+
+from tillroll.contract.registry import Contract
+from tillroll.errors import PositionOutOfRange, Replaced, TillrollError
+from tillroll.log.decode import Decoded, decode_records
+from tillroll.log.port import Batch, EventLog, Subscription, TopicPartition
+from tillroll.log.records import read_records
+from tillroll.projection.declare import Projection
+from tillroll.projection.fold import Failure, FailureBudget, Folded, Folder, combine
+from tillroll.store.admission import Verdicts
+from tillroll.store.postgres import Claim, PostgresStore, Unstorable
+
+__all__ = ["Progress", "Projector"]
+
+# A commit costs one write per key it touches, so catching up pays off with big ones; when there is little to
+# read they come as soon as there is nothing more to wait for.
+COMMIT_EVENTS = 500_000
+COMMIT_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What one step did."""
+
+    events: int = 0
+    dead: int = 0
+
+
+@dataclass
+class _Pending:
+    """Read and folded, not yet committed."""
+
+    parts: list[Folded] = field(default_factory=list)
+    batches: list[Batch] = field(default_factory=list)
+    ends: dict[TopicPartition, int] = field(default_factory=dict)
+    events: int = 0
+    since: float = 0.0
+
+
+class Projector:
+    """One member of the consumer group of one projection. Not to be shared between threads."""
+
+    def __init__(
+        self,
+        projection: type[Projection],
+        log: EventLog,
+        store: PostgresStore,
+        contract: Contract,
+        commit_events: int = COMMIT_EVENTS,
+    ):
+        self.projection = projection
+        self._log, self._store, self._contract = log, store, contract
+        self._folder = Folder(projection(), contract)
+        self._budget = FailureBudget()
+        self._verdicts = None if log.settles_duplicates else Verdicts(store)
+        self._claims: dict[TopicPartition, Claim] = {}
+        self._pending = _Pending()
+        self._commit_events = commit_events
+        store.install(projection)
+        self._writer = store.writer(projection)
+        self._subscription: Subscription = log.subscribe(
+            projection.topics(), projection.schema(), self._assigned, self._revoked
+        )
+
+    def step(self, timeout: float = 1.0) -> Progress:
+        """Read for at most about `timeout` seconds, fold, and commit when it is worth it.
+
+        Raises what the log and the store raise; after Unavailable a step may simply be tried again.
+        """
+        try:
+            batches = self._cut(self._subscription.poll(0.0 if self._pending.batches else timeout))
+            if batches:
+                self._take(batches)
+            return self._commit() if self._is_due(bool(batches)) else Progress()
+        except Replaced:
+            self._start_over()
+            return Progress()
+        except TillrollError:
+            self._start_over()
+            raise
+
+    def lag(self, ends: Mapping[TopicPartition, int]) -> int:
+        """How many offsets all members of the group together are short of `ends`."""
+        at = self._store.positions(self.projection)
+        return sum(max(0, end - at.get(origin, 0)) for origin, end in ends.items())
+
+    def close(self) -> None:
+        """Commit what is folded and leave the group."""
+        try:
+            self._subscription.close()
+        finally:
+            self._writer.close()
+
+    # --- assignment ---------------------------------------------------------------------------------
+
+    def _assigned(self, origins: frozenset[TopicPartition]) -> dict[TopicPartition, int]:
+        claims = self._store.claim(self.projection, origins)
+        for origin, claim in claims.items():
+            start = self._log.start_offset(origin)
+            if claim.next_offset < start and claim.next_offset > 0:
+                raise PositionOutOfRange(
+                    f"{self.projection.name} stands at offset {claim.next_offset} of {origin.topic}/{origin.partition}, "
+                    f"but the log holds only {start} and later: {start - claim.next_offset} events are missing; "
+                    "restore them from the archive, or rebuild from what is left"
+                )
+        self._claims |= claims
+        return {origin: claim.next_offset for origin, claim in claims.items()}
+
+    def _revoked(self, origins: frozenset[TopicPartition]) -> None:
+        """Commit while the partitions are still ours; whoever claimed them first fences us."""
+        try:
+            self._commit()
+        except Replaced:
+            self._forget()
+        for origin in origins:
+            self._claims.pop(origin, None)
+
+    def _start_over(self) -> None:
+        """Drop what is not committed and read it again from the committed positions."""
+        self._forget()
+        for origin in self._subscription.assignment():
+            if origin in self._claims:
+                self._subscription.seek(origin, self._claims[origin].next_offset)
+
+    def _forget(self) -> None:
+        self._pending = _Pending()
+
+    # --- reading ------------------------------------------------------------------------------------
+
+    def _cut(self, batches: Sequence[Batch]) -> list[Batch]:
+        """What admission has passed; the rest is read again later."""
+        if self._verdicts is None:
+            return list(batches)
+        passed, again = self._verdicts.cut(batches)
+        for origin, offset in again.items():
+            self._subscription.seek(origin, offset)
+        return passed
+
+    def _take(self, batches: list[Batch]) -> None:
+        pending = self._pending
+        pending.since = pending.since or time.monotonic()
+        pending.parts.append(self._folder.fold(self._decoded(batches), batches))
+        pending.batches += batches
+        pending.events += sum(batch.count for batch in batches)
+        for batch in batches:
+            pending.ends[batch.origin] = batch.next_offset
+
+    def _decoded(self, batches: Sequence[Batch]) -> Decoded:
+        records = read_records(batches)
+        if self._verdicts is not None:
+            records = self._verdicts.without_skipped(records, batches)
+        return decode_records(records, batches, self._contract, self._folder.wanted)
+
+    # --- committing ---------------------------------------------------------------------------------
+
+    def _is_due(self, more: bool) -> bool:
+        pending = self._pending
+        enough = pending.events >= self._commit_events
+        return bool(pending.ends) and (not more or enough or time.monotonic() - pending.since > COMMIT_SECONDS)
+
+    def _commit(self) -> Progress:
+        pending = self._pending
+        if not pending.ends:
+            return Progress()
+        folded = combine(self.projection, pending.parts)
+        self._budget.spend(pending.events, folded.failures, self.projection.name)
+        try:
+            self._writer.commit(folded, self._claims, pending.ends)
+        except Unstorable:
+            folded = self._without_unstorable(pending)
+            self._writer.commit(folded, self._claims, pending.ends)
+        for origin, end in pending.ends.items():
+            self._claims[origin] = Claim(end, self._claims[origin].epoch)
+        self._forget()
+        return Progress(pending.events, len(folded.failures))
+
+    def _without_unstorable(self, pending: _Pending) -> Folded:
+        """Fold again, leaving out the events whose values the store cannot hold, found by halving."""
+        decoded = self._decoded(pending.batches)
+        kept: list[Folded] = []
+        failures: list[Failure] = []
+        for record, frame in decoded.frames.items():
+            self._sift(record, frame, pending.batches, kept, failures)
+        rejected = self._folder.fold(Decoded({}, decoded.rejects), pending.batches)
+        folded = combine(self.projection, [*kept, rejected])
+        folded.failures += failures
+        self._budget.spend(0, failures, self.projection.name)
+        return folded
+
+    def _sift(
+        self, record: str, events: pl.DataFrame, batches: list[Batch], kept: list[Folded], failures: list[Failure]
+    ) -> None:
+        folded = self._folder.fold(Decoded({record: events}), batches)
+        if self._writer.probe(folded):
+            kept.append(folded)
+        elif len(events) == 1:
+            failures.append(self._folder.unstorable(record, events, batches))
+        else:
+            half = len(events) // 2
+            self._sift(record, events[:half], batches, kept, failures)
+            self._sift(record, events[half:], batches, kept, failures)
