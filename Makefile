@@ -25,7 +25,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -m venv .venv || { \
 	  echo "$(PYTHON) cannot make a virtual environment; on Debian and Ubuntu install python3-venv." >&2; exit 1; }
 	$(PIP) install --quiet --constraint constraints.txt hatchling
-	$(PIP) install --quiet --constraint constraints.txt --no-build-isolation --editable '.[dev,tpcds]'
+	$(PIP) install --quiet --constraint constraints.txt --no-build-isolation --editable '.[dev,testing,tpcds]'
 	@touch $@
 
 demo: $(INSTALLED) ## Import a year of retail history, project it and tell the story of the shoe
@@ -62,7 +62,7 @@ bench: $(INSTALLED) ## Measure tillroll against the row-at-a-time loop
 constraints: ## Resolve every dependency anew and pin what comes out in constraints.txt
 	rm -rf $(RESOLVE)
 	$(PYTHON) -m venv $(RESOLVE)
-	$(RESOLVE)/bin/python -m pip install --quiet '.[dev,tpcds]'
+	$(RESOLVE)/bin/python -m pip install --quiet '.[dev,testing,tpcds]'
 	{ echo "# Made by 'make constraints'. Exact versions of all that .venv holds; pip takes them by --constraint."; \
 	  $(RESOLVE)/bin/python -m pip freeze --exclude tillroll; } > constraints.txt.new
 	mv constraints.txt.new constraints.txt

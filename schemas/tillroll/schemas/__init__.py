@@ -1,0 +1,1 @@
+"""The contract as data: one Avro record per event type, and topics.toml."""

@@ -1,0 +1,1 @@
+"""What runs for long: admission, projectors, and the histories that are imported."""

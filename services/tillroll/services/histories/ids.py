@@ -1,0 +1,42 @@
+"""Event ids of histories, a column at a time."""
+
+import uuid
+from collections.abc import Iterable
+from hashlib import sha1
+
+import polars as pl
+
+__all__ = ["EVENT_NAMESPACE", "event_ids", "order_event_ids"]
+
+EVENT_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "tillroll:event")
+SEPARATOR = "\x1f"
+
+
+def event_ids(source: str, event_type: str, natural_keys: Iterable[str], ordinal: int = 0) -> pl.Series:
+    """UUIDv5 over (source, event type, natural key, ordinal), per key."""
+    ends = pl.Series(natural_keys, dtype=pl.String)
+    return _uuids((SEPARATOR.join((source, event_type, "")) + ends + SEPARATOR + str(ordinal)))
+
+
+def order_event_ids(order_ids: Iterable[str]) -> pl.Series:
+    """The ids of OrderPlaced, which derive from the order alone."""
+    return _uuids("OrderPlaced" + SEPARATOR + pl.Series(order_ids, dtype=pl.String))
+
+
+def _uuids(names: pl.Series) -> pl.Series:
+    """Polars has no SHA-1, so each name is hashed by itself: 0.6 microseconds, a tenth of what encoding takes."""
+    prefix = EVENT_NAMESPACE.bytes
+    digests = [sha1(prefix + name, usedforsecurity=False).hexdigest() for name in names.cast(pl.Binary)]
+    return _formatted(pl.Series("event_id", digests, dtype=pl.String))
+
+
+def _formatted(digests: pl.Series) -> pl.Series:
+    """RFC 9562, 5.5: the first 128 bits with version 5 and the variant bits put in."""
+    digest = pl.col("event_id").str
+    variant = digest.slice(16, 1).replace_strict(dict(zip("0123456789abcdef", "89ab" * 4, strict=True)))
+    dash = pl.lit("-")
+    parts = (
+        digest.slice(0, 8), dash, digest.slice(8, 4), pl.lit("-5"), digest.slice(13, 3), dash,
+        variant, digest.slice(17, 3), dash, digest.slice(20, 12),
+    )  # fmt: skip
+    return digests.to_frame().select(event_id=pl.concat_str(*parts)).to_series()

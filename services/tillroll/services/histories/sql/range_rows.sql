@@ -1,0 +1,1 @@
+SELECT (SELECT count(*) FROM lines) + (SELECT count(*) FROM returned) AS rows;

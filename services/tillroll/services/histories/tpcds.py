@@ -1,0 +1,108 @@
+"""TPC-DS as events: three channels that sell and take back, a warehouse that counts (domain.md 6).
+
+The queries are in ``sql/``, one file per record, named after it; docs/histories.md tells the mapping.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+import polars as pl
+
+from tillroll.services.histories.frames import conform
+from tillroll.services.histories.history import CHUNK, EventFrame, History
+from tillroll.services.histories.ids import EVENT_NAMESPACE, event_ids
+from tillroll.services.histories.rejects import Rejects
+from tillroll.services.histories.tables import Tables, generated
+
+__all__ = ["CHANNELS", "demo_stores", "history", "history_of"]
+
+CHANNELS = ("store", "catalog", "web")
+
+ORDER_RECORDS = (
+    "OrderPlaced",
+    "LineSourced",
+    "ParcelShipped",
+    "ReturnReceived",
+    "ReturnDispositioned",
+    "RefundIssued",
+)
+
+LINES_PER_ORDER = 16
+"""TPC-DS writes 4 to 16 lines per order: no event query gives more rows per order than that."""
+
+
+@contextmanager
+def history(scale: float = 0.01, *, chunk: int = CHUNK, rejects: Rejects | None = None) -> Iterator[History]:
+    """TPC-DS at `scale`, generated anew; frames of at most `chunk` events.
+
+    Raises UsageError, ConfigurationError (extra missing), DiskFull.
+    """
+    with generated(scale) as tables:
+        yield history_of(tables, f"TPC-DS at scale {scale}", chunk=chunk, rejects=rejects)
+
+
+def history_of(
+    tables: Tables, name: str = "TPC-DS", *, chunk: int = CHUNK, rejects: Rejects | None = None
+) -> History:
+    """The history that `tables` hold."""
+    tables.set("event_namespace", EVENT_NAMESPACE.bytes)
+    tables.run("macros")
+    total = tables.rows("source_rows")["rows"].sum()
+    return History(name, total, rejects or Rejects(), lambda opened: _produce(tables, opened, chunk))
+
+
+def _produce(tables: Tables, opened: History, chunk: int) -> Iterator[EventFrame]:
+    for record in ("LocationDescribed", "ProductDescribed", "StockCounted"):
+        for frame in tables.batches(record, chunk):
+            opened.done += len(frame)
+            yield from _parts(record, frame, chunk)
+    for rejected in tables.batches("rejected_counts", chunk):
+        opened.done += len(rejected)
+        opened.rejects.add(rejected)
+    for channel in CHANNELS:
+        yield from _channel(tables, opened, channel, chunk)
+
+
+def _channel(tables: Tables, opened: History, channel: str, chunk: int) -> Iterator[EventFrame]:
+    tables.set("channel", channel)
+    tables.run(channel)
+    step = max(1, chunk // LINES_PER_ORDER)
+    lowest, highest = tables.rows("order_numbers").row(0)
+    for low in range(lowest, highest + 1, step):
+        tables.run("order_range", low=low, high=low + step - 1)
+        for record in ORDER_RECORDS:
+            yield from _parts(record, tables.rows(record), chunk)
+        opened.rejects.add(tables.rows("rejected_orders"))
+        opened.done += tables.rows("range_rows")["rows"].sum()
+
+
+def _parts(record: str, frame: pl.DataFrame, chunk: int) -> Iterator[EventFrame]:
+    for part in frame.iter_slices(chunk):
+        yield record, conform(record, part)
+
+
+# Midway, where TPC-DS at small scales has its one store and warehouse, is in Williamson County, Tennessee;
+# these are towns of that part of the country, so that "nearby" means something.
+_DEMO_STORES = (
+    ("store-franklin", "Franklin", 35.9251, -86.8689),
+    ("store-brentwood", "Brentwood", 36.0331, -86.7828),
+    ("store-nashville", "Nashville", 36.1627, -86.7816),
+    ("store-murfreesboro", "Murfreesboro", 35.8456, -86.3903),
+)
+
+
+def demo_stores() -> Iterator[EventFrame]:
+    """Four stores with coordinates (WGS 84, degrees), which TPC-DS lacks; one frame of LocationDescribed."""
+    frame = pl.DataFrame(
+        _DEMO_STORES, schema=["location_id", "name", "latitude", "longitude"], orient="row"
+    ).with_columns(
+        event_id=event_ids("demo", "LocationDescribed", [row[0] for row in _DEMO_STORES]),
+        source=pl.lit("demo"),
+        channel=pl.lit("reference"),
+        occurred_at=pl.lit(datetime(1998, 1, 1, tzinfo=UTC)),
+        kind=pl.lit("store"),
+        opening=pl.lit("Mo-Sa 09:00-21:00"),
+        time_zone=pl.lit("America/Chicago"),
+    )
+    yield "LocationDescribed", conform("LocationDescribed", frame)
