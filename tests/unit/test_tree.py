@@ -1,4 +1,4 @@
-"""The tree names no machine: no path that exists on one computer only, no host that packages come from."""
+"""The tree as published: no machine's paths, no host that packages come from, no link that leads nowhere."""
 
 import re
 from collections.abc import Iterator
@@ -43,6 +43,20 @@ def test_no_file_names_a_path_of_one_machine() -> None:
 
 def test_no_file_names_a_package_registry() -> None:
     assert offences(REGISTRY) == []
+
+
+def test_every_link_within_the_documents_leads_to_a_file() -> None:
+    links = [
+        (name, link.split("#")[0])
+        for name, text in texts()
+        if name.endswith(".md")
+        for link in re.findall(r"\]\(([^)\s]+)\)", text)
+        if not re.match(r"https?:|mailto:|#", link)
+    ]
+    assert len(links) > 10
+    assert [
+        f"{name}: {link}" for name, link in links if not (REPOSITORY / name).parent.joinpath(link).exists()
+    ] == []
 
 
 def test_the_walk_reaches_code_documents_and_hidden_files() -> None:
