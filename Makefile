@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALLED := .venv/.installed
 RESOLVE := build/resolve
 
-.PHONY: help venv demo test check lint types imports format kafka kafka-stop bench constraints clean
+.PHONY: help venv demo test check lint types imports generated format kafka kafka-stop bench constraints clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,6 +45,11 @@ types: $(INSTALLED)
 
 imports: $(INSTALLED)
 	$(BIN)/lint-imports
+
+generated: $(INSTALLED) ## Generated files are in step with the schemas
+	$(BIN)/tillroll schema check
+	$(BIN)/tillroll schema generate --check
+	$(BIN)/tillroll schema docs --check
 
 format: $(INSTALLED) ## Format the code and mend what the linter can mend
 	$(BIN)/ruff check --fix .
