@@ -104,7 +104,8 @@ def _translate(error: Exception, what: str, where: str) -> TillrollError | None:
     if isinstance(error, pg.InvalidCatalogName) or 'database "' in text:
         return ConfigurationError(f"{place}: {text}; create the database or name another one")
     lost = isinstance(error, pg.OperatorIntervention | PoolTimeout) or (
-        isinstance(error, psycopg.OperationalError) and error.sqlstate in (None, "08006", "08001", "08003", "08000")
+        isinstance(error, psycopg.OperationalError)
+        and error.sqlstate in (None, "08006", "08001", "08003", "08000")
     )
     return _unavailable(what)(f"{place} does not answer: {text}; is it running?") if lost else None
 

@@ -1,21 +1,21 @@
 """Every error tillroll raises on purpose; each message says what, where and what to do.
 
-    TillrollError                  the root: the command line prints it as one line and exits with 1
-    ├── UsageError                 a request that cannot be meant: unknown name, contradictory options (exit 2)
-    ├── ConfigurationError         settings that cannot work: bad address, wrong version, missing extra
-    ├── Unavailable                a part that is down or out of reach; waiting and retrying is right
-    │   ├── LogUnavailable
-    │   └── StoreUnavailable
-    ├── AccessRefused              wrong password, missing right; retrying is not right
-    ├── DiskFull                   the log or the store cannot write
-    ├── ContractError              schemas that break the rules of the contract
-    ├── MalformedEvent             bytes or fields that are no event of the contract
-    ├── TopicMissing               a topic that the log does not have
-    ├── PositionOutOfRange         an offset that the log no longer (or does not yet) hold
-    ├── Replaced                   another process owns the partition now; commit nothing, take a new assignment
-    ├── HandlerFailed              one event that a projection's handler cannot take (a dead letter)
-    ├── TooManyFailures            so many failures that the handler is wrong, not the events
-    └── DeclarationError           a projection that contradicts itself, or its stored version
+TillrollError                  the root: the command line prints it as one line and exits with 1
+├── UsageError                 a request that cannot be meant: unknown name, contradictory options (exit 2)
+├── ConfigurationError         settings that cannot work: bad address, wrong version, missing extra
+├── Unavailable                a part that is down or out of reach; waiting and retrying is right
+│   ├── LogUnavailable
+│   └── StoreUnavailable
+├── AccessRefused              wrong password, missing right; retrying is not right
+├── DiskFull                   the log or the store cannot write
+├── ContractError              schemas that break the rules of the contract
+├── MalformedEvent             bytes or fields that are no event of the contract
+├── TopicMissing               a topic that the log does not have
+├── PositionOutOfRange         an offset that the log no longer (or does not yet) hold
+├── Replaced                   another process owns the partition now; commit nothing, take a new assignment
+├── HandlerFailed              one event that a projection's handler cannot take (a dead letter)
+├── TooManyFailures            so many failures that the handler is wrong, not the events
+└── DeclarationError           a projection that contradicts itself, or its stored version
 """
 
 __all__ = [

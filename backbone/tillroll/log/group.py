@@ -35,9 +35,7 @@ class Membership(Protocol):
         ...
 
 
-def share(
-    partitions: Iterable[TopicPartition], members: Sequence[str], me: str
-) -> frozenset[TopicPartition]:
+def share(partitions: Iterable[TopicPartition], members: Sequence[str], me: str) -> frozenset[TopicPartition]:
     """The partitions of `me`: every n-th of the sorted list, n being the number of members."""
     ranks = sorted(members)
     mine = ranks.index(me)

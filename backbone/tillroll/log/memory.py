@@ -85,7 +85,9 @@ class MemoryLog:
         """See EventLog.read."""
         held = self._partition(origin)
         if not 0 <= offset <= held.end:
-            raise PositionOutOfRange(f"{origin.topic}/{origin.partition}: offset {offset} is not in 0..{held.end}")
+            raise PositionOutOfRange(
+                f"{origin.topic}/{origin.partition}: offset {offset} is not in 0..{held.end}"
+            )
         out: list[Batch] = []
         size = 0
         for batch in held.batches:
@@ -124,7 +126,9 @@ class MemoryLog:
     def _partition(self, origin: TopicPartition) -> _Partition:
         count = self.partitions(origin.topic)
         if not 0 <= origin.partition < count:
-            raise TopicMissing(f"topic {origin.topic!r} has partitions 0..{count - 1}, not {origin.partition}")
+            raise TopicMissing(
+                f"topic {origin.topic!r} has partitions 0..{count - 1}, not {origin.partition}"
+            )
         return self._topics[origin.topic][origin.partition]
 
 

@@ -11,7 +11,16 @@ from typing import NamedTuple, Protocol
 
 from tillroll.contract.registry import TopicSpec
 
-__all__ = ["Appended", "Batch", "EventLog", "Position", "Positions", "Record", "Subscription", "TopicPartition"]
+__all__ = [
+    "Appended",
+    "Batch",
+    "EventLog",
+    "Position",
+    "Positions",
+    "Record",
+    "Subscription",
+    "TopicPartition",
+]
 
 
 class TopicPartition(NamedTuple):

@@ -90,7 +90,9 @@ class PostgresLog:
                 "select count(*) from tillroll_log.partitions where topic = %s", [topic]
             ).fetchone()
         if row is None or row[0] == 0:
-            raise TopicMissing(f"the log has no topic {topic!r}; `tillroll publish` and imports make the contract's")
+            raise TopicMissing(
+                f"the log has no topic {topic!r}; `tillroll publish` and imports make the contract's"
+            )
         return int(row[0])
 
     def append(self, topic: str, partition: int, records: Sequence[Record]) -> list[Appended]:

@@ -137,7 +137,9 @@ def _is_trustworthy(rows: pl.DataFrame, batches: Sequence[Batch], count: int) ->
         return False
     sizes = rows.select(_varint_width(pl.col("length")) + pl.col("length")).to_series().cum_sum()
     ends = pl.Series([batch.count for batch in batches]).cum_sum() - 1
-    return sizes.gather(ends).to_list() == pl.Series([len(batch.body) for batch in batches]).cum_sum().to_list()
+    return (
+        sizes.gather(ends).to_list() == pl.Series([len(batch.body) for batch in batches]).cum_sum().to_list()
+    )
 
 
 def _length() -> pl.Expr:

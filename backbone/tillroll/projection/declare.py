@@ -15,6 +15,7 @@ can change a row. That is why a column has no "set" rule.
 """
 
 import hashlib
+import inspect
 import re
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -248,7 +249,9 @@ class Projection:
     @classmethod
     def fingerprint(cls) -> str:
         """Changes when the declared tables do; the store compares it."""
-        told = repr([(t.name, [(c.name, c.rule.name, c.type.__name__) for c in t.columns]) for t in cls.tables])
+        told = repr(
+            [(t.name, [(c.name, c.rule.name, c.type.__name__) for c in t.columns]) for t in cls.tables]
+        )
         return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 
@@ -299,7 +302,7 @@ def _tables(cls: type[Projection]) -> Iterable[TableSpec]:
 def _columns(cls: type) -> tuple[tuple[Column, ...], tuple[Expression, ...]]:
     columns, expressions = [], []
     hints = typing.get_type_hints(cls)
-    for name in cls.__dict__.get("__annotations__", {}):
+    for name in inspect.get_annotations(cls):
         marker, kinds = typing.get_origin(hints[name]), typing.get_args(hints[name])
         if marker is Derived:
             expressions.append(Expression(name, vars(cls)[name].sql))
@@ -318,7 +321,9 @@ def _column(cls: type, name: str, marker: Any, kinds: tuple[Any, ...]) -> Column
             "int, float, str, bool, date, datetime"
         ) from None
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or "__" in name:
-        raise DeclarationError(f"{cls.__name__}.{name}: column names are snake case without double underscores")
+        raise DeclarationError(
+            f"{cls.__name__}.{name}: column names are snake case without double underscores"
+        )
     return column
 
 
@@ -330,7 +335,9 @@ def _checked(
     names = {column.name for column in columns}
     for column in columns:
         if column.rule is Rule.LEVEL and f"{column.name}_count" in names:
-            raise DeclarationError(f"{where}.{column.name}_count is taken: it carries the counts of {column.name}")
+            raise DeclarationError(
+                f"{where}.{column.name}_count is taken: it carries the counts of {column.name}"
+            )
         if column.rule in (Rule.SUM, Rule.LEVEL) and column.type not in (int, float):
             raise DeclarationError(f"{where}.{column.name}: only int and float can be summed")
         if column.rule is Rule.SUM and column.type is float:

@@ -130,7 +130,11 @@ class Folder:
 
     def _void(self, events: pl.DataFrame) -> dict[str, list[TableDeltas]]:
         """The events that a void names, through their handlers with weight -1."""
-        named = events.select("_offset", "_recorded_at", "voided").explode("voided", empty_as_null=False).unnest("voided")
+        named = (
+            events.select("_offset", "_recorded_at", "voided")
+            .explode("voided", empty_as_null=False)
+            .unnest("voided")
+        )
         records = named.select(
             pl.lit(0, pl.UInt32).alias("_batch"),
             "_offset",
@@ -174,7 +178,9 @@ def _frames(given: Frame | Sequence[Frame]) -> Sequence[Frame]:
     frames = [given] if isinstance(given, Frame) else given
     for frame in frames:
         if not isinstance(frame, Frame):
-            raise HandlerFailed(f"a handler returns Frames made from the one it is given, not {type(frame).__name__}")
+            raise HandlerFailed(
+                f"a handler returns Frames made from the one it is given, not {type(frame).__name__}"
+            )
     return frames
 
 

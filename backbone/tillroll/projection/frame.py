@@ -58,8 +58,12 @@ class Frame:
         """
         clash = set(self.fields(column)) & set(self.polars.columns)
         if clash:
-            raise ValueError(f"{column} has fields named like columns of the event: {sorted(clash)}; rename those")
-        spread = self.polars.with_columns(pl.int_ranges(pl.col(column).list.len(), dtype=pl.UInt32).alias(ORDINAL))
+            raise ValueError(
+                f"{column} has fields named like columns of the event: {sorted(clash)}; rename those"
+            )
+        spread = self.polars.with_columns(
+            pl.int_ranges(pl.col(column).list.len(), dtype=pl.UInt32).alias(ORDINAL)
+        )
         spread = spread.explode(column, ORDINAL, empty_as_null=False, keep_nulls=False)
         return self._of(spread.unnest(column))
 

@@ -98,7 +98,9 @@ def _raw_count(column: Column, rows: pl.DataFrame) -> Iterator[pl.Expr]:
     value = pl.col(name).cast(column.dtype) if given else pl.lit(None, column.dtype)
     there = pl.when(value.is_not_null()) if given else pl.when(False)
     yield value.alias(f"{column.name}__count")
-    yield there.then(pl.col(AT) if given else pl.lit(None, pl.Datetime("us", "UTC"))).alias(f"{column.name}__count_at")
+    yield there.then(pl.col(AT) if given else pl.lit(None, pl.Datetime("us", "UTC"))).alias(
+        f"{column.name}__count_at"
+    )
     yield there.then(pl.col(ORDER) if given else pl.lit(None, pl.String)).alias(f"{column.name}__order")
 
 

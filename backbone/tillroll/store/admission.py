@@ -28,7 +28,9 @@ class Verdicts:
         """Per partition the offset up to which events are admitted; 0 where admission has not been."""
         wanted = set(origins)
         with self._store.connection() as connection:
-            rows = connection.execute("select topic, partition, next_offset from tillroll.admitted").fetchall()
+            rows = connection.execute(
+                "select topic, partition, next_offset from tillroll.admitted"
+            ).fetchall()
         found = {TopicPartition(topic, partition): offset for topic, partition, offset in rows}
         return {origin: found.get(origin, 0) for origin in wanted}
 
@@ -160,7 +162,9 @@ class AdmissionTable:
             return REPEATS.to_frame()
         return pl.DataFrame(connection.execute(_FIND_REPEATS).fetchall(), schema=REPEATS, orient="row")
 
-    def _skip(self, connection: Connection, repeats: pl.DataFrame, ends: Mapping[TopicPartition, int]) -> None:
+    def _skip(
+        self, connection: Connection, repeats: pl.DataFrame, ends: Mapping[TopicPartition, int]
+    ) -> None:
         for (id_,), rows in repeats.partition_by("partition_id", as_dict=True).items():
             origin = self.origin_of(int(id_))
             run = ",".join(f"[{offset},{offset + 1})" for offset in rows["log_offset"].sort())

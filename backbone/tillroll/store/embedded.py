@@ -49,7 +49,7 @@ def _start(home: Path) -> Any:
             server.ensure_pgdata_inited()
             _configure(home)
         server.start()
-    except Exception as error:  # noqa: BLE001 - whatever the starter raises, the user needs the same three facts
+    except Exception as error:
         reason = str(error).splitlines()[-1] if str(error) else type(error).__name__
         raise TillrollError(
             f"the embedded PostgreSQL in {home} does not start: {reason}; see {home / 'log'}, or name a "

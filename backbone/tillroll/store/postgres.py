@@ -212,7 +212,9 @@ class Writer:
             [end, self._projection.name, self._projection.version, *origin, claim.epoch, claim.next_offset],
         )
         if done.rowcount != 1:
-            raise Replaced(f"{self._projection.name}: {origin.topic}/{origin.partition} has another owner now")
+            raise Replaced(
+                f"{self._projection.name}: {origin.topic}/{origin.partition} has another owner now"
+            )
 
     def _merge(self, folded: Folded) -> None:
         connection = self._open()
@@ -237,9 +239,7 @@ class Writer:
     def _open(self) -> Connection:
         if self._connection is None or self._connection.closed:
             self._connection = self._database.connect(autocommit=True)
-            self._connection.execute(
-                "".join(staging.create() for staging in self._staging.values()).encode()
-            )
+            self._connection.execute("".join(staging.create() for staging in self._staging.values()).encode())
         return self._connection
 
 
@@ -250,7 +250,17 @@ def bury(connection: Connection, projection: str, version: int, failures: Sequen
             "insert into tillroll.dead_letters (projection, version, topic, partition, log_offset, record, event_id, "
             "error, message, traceback, value) values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) on conflict do nothing",
             [
-                (projection, version, *f.position, f.record, f.event_id, f.error, _text(f.message), _text(f.traceback), f.value)
+                (
+                    projection,
+                    version,
+                    *f.position,
+                    f.record,
+                    f.event_id,
+                    f.error,
+                    _text(f.message),
+                    _text(f.traceback),
+                    f.value,
+                )
                 for f in failures
             ],
         )
@@ -283,7 +293,9 @@ def _storable(table: TableSpec, rows: pl.DataFrame) -> pl.DataFrame:
 def _json_object(name: str) -> pl.Expr:
     """A list of {k, v} as ``{"k": v, ...}``; {"k":"...","v":...} is taken apart for it."""
     entry = pl.element().struct.json_encode()
-    entries = pl.col(name).list.eval(entry.str.replace(r'^\{"k":', "").str.replace(r',"v":', ":").str.head(-1))
+    entries = pl.col(name).list.eval(
+        entry.str.replace(r'^\{"k":', "").str.replace(r',"v":', ":").str.head(-1)
+    )
     return ("{" + entries.list.join(",") + "}").alias(name)
 
 

@@ -119,7 +119,11 @@ def _staged(column: Column) -> Iterator[tuple[str, str]]:
         case Rule.FIRST | Rule.LATEST:
             yield from ((name, type_), (f"{name}__order", _ORDER))
         case Rule.LEVEL:
-            yield from ((f"{name}__count", type_), (f"{name}__count_at", "timestamptz"), (f"{name}__order", _ORDER))
+            yield from (
+                (f"{name}__count", type_),
+                (f"{name}__count_at", "timestamptz"),
+                (f"{name}__order", _ORDER),
+            )
         case Rule.APPEND | Rule.UNION:
             yield name, "jsonb"
         case _:
@@ -234,7 +238,9 @@ def _set(column: Column) -> str:
         case Rule.LATEST:
             return _by_order((column.name,), column.name, ">", "greatest")
         case Rule.LEVEL:
-            return _by_order((f"{column.name}__count", f"{column.name}__count_at"), column.name, ">", "greatest")
+            return _by_order(
+                (f"{column.name}__count", f"{column.name}__count_at"), column.name, ">", "greatest"
+            )
         case _:
             return f"{name} = t.{name} || excluded.{name}"
 

@@ -1,6 +1,8 @@
 """One timeline per customer over all channels, also for those known only by a receipt (domain.md 3)."""
 
+from collections.abc import Mapping
 from datetime import date, datetime
+from typing import ClassVar
 
 import polars as pl
 
@@ -60,7 +62,7 @@ class CustomerHistory(Projection):
         value: Key[str]
         since: Min[datetime]
 
-    views = {
+    views: ClassVar[Mapping[str, str]] = {
         "customer_history": """
             select r.kind as reference_kind, r.value as reference, e.occurred_at, e.kind, e.channel, e.order_id,
                    e.amount_minor, e.currency, e.business_date, e.event_id

@@ -1,6 +1,8 @@
 """Where every order and every line of it stands (domain.md 3). Status is derived from counters, never told."""
 
+from collections.abc import Mapping
 from datetime import date, datetime
+from typing import ClassVar
 
 import polars as pl
 
@@ -110,7 +112,7 @@ class OrderStatus(Projection):
         refunded_minor: Sum[int]
         unknown_amounts: Sum[int]
 
-    views = {
+    views: ClassVar[Mapping[str, str]] = {
         "order_status": f"""
             select *, case when held and status in ('placed', 'sourced', 'incomplete') then 'held' else status end as order_status
               from (select *, {STATUS} as status
@@ -227,7 +229,10 @@ class OrderStatus(Projection):
     def _counted(self, events: Frame, counter: str) -> Deltas:
         """Units into one counter; the order gets its row even if it was not seen yet."""
         lines = events.lines()
-        return {self.Lines: lines.select(*LINE, "sku", **{counter: UNITS}), self.Orders: events.select("order_id")}
+        return {
+            self.Lines: lines.select(*LINE, "sku", **{counter: UNITS}),
+            self.Orders: events.select("order_id"),
+        }
 
     def _money(self, events: Frame, column: str, amount: pl.Expr) -> Deltas:
         known = events.filter(pl.col("order_id").is_not_null())
@@ -237,13 +242,17 @@ class OrderStatus(Projection):
 
 def _sold(events: Frame) -> Frame:
     """Product lines; charges are money and have no stage."""
-    return events.lines().filter(kind="PRODUCT").select(
-        *LINE,
-        "sku",
-        "unit_price_minor",
-        ordered=UNITS,
-        collected=pl.when(pl.col("fulfilment") == "CARRY_OUT").then(UNITS),
-        unknown_quantities=UNITS.is_null().cast(pl.Int64),
+    return (
+        events.lines()
+        .filter(kind="PRODUCT")
+        .select(
+            *LINE,
+            "sku",
+            "unit_price_minor",
+            ordered=UNITS,
+            collected=pl.when(pl.col("fulfilment") == "CARRY_OUT").then(UNITS),
+            unknown_quantities=UNITS.is_null().cast(pl.Int64),
+        )
     )
 
 

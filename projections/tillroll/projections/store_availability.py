@@ -1,6 +1,8 @@
 """What is where, and how much of it can be sold (domain.md 2)."""
 
+from collections.abc import Mapping
 from datetime import datetime
+from typing import ClassVar
 
 import polars as pl
 
@@ -61,7 +63,7 @@ class StoreAvailability(Projection):
         quantity: Max[int]
         ended: Max[bool]
 
-    views = {
+    views: ClassVar[Mapping[str, str]] = {
         "store_availability": """
             select s.sku, s.location_id, s.on_hand, s.allocated + coalesce(r.quantity, 0) as reserved,
                    s.in_transit, s.unsellable, coalesce(s.safety_stock, 0) as safety_stock,

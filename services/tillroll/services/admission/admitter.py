@@ -72,7 +72,9 @@ class Admitter:
         ).with_columns(partition_id=ids.gather(records["_batch"]))
         known = placed.drop_nulls("event_id")
         ends = {batch.origin: batch.next_offset for batch in batches}
-        self._table.settle(known.select(CANDIDATES.names()), ends, lambda repeats: self._judge(repeats, known))
+        self._table.settle(
+            known.select(CANDIDATES.names()), ends, lambda repeats: self._judge(repeats, known)
+        )
 
     def _judge(self, repeats: pl.DataFrame, known: pl.DataFrame) -> list[Failure]:
         """Conflicts among `repeats`: the bytes differ from those of the first event of that id."""
@@ -80,15 +82,18 @@ class Admitter:
         here = repeats.join(values, on=("partition_id", "log_offset"))
         firsts = self._firsts(repeats)
         both = here.join(firsts, on=("first_partition_id", "first_offset"), how="left")
-        return [self._conflict(row) for row in both.filter(pl.col("value") != pl.col("first_value")).iter_rows(named=True)]
+        return [
+            self._conflict(row)
+            for row in both.filter(pl.col("value") != pl.col("first_value")).iter_rows(named=True)
+        ]
 
     def _firsts(self, repeats: pl.DataFrame) -> pl.DataFrame:
         """The bytes of the first events, read from the log run by run."""
         parts = []
         for (id_,), rows in repeats.partition_by("first_partition_id", as_dict=True).items():
             origin = self._table.origin_of(int(id_))
-            for found in self._values(origin, rows["first_offset"].unique().sort()):
-                parts.append(found.with_columns(first_partition_id=pl.lit(id_, pl.Int64)))
+            found = self._values(origin, rows["first_offset"].unique().sort())
+            parts += [part.with_columns(first_partition_id=pl.lit(id_, pl.Int64)) for part in found]
         return pl.concat(parts)
 
     def _values(self, origin: TopicPartition, offsets: pl.Series) -> list[pl.DataFrame]:
@@ -110,7 +115,13 @@ class Admitter:
         position = Position(*origin, int(str(row["log_offset"])))
         value = row["value"]
         return Failure(
-            position, None, str(row["event_id"]), "Conflict", message, "", value if isinstance(value, bytes) else None
+            position,
+            None,
+            str(row["event_id"]),
+            "Conflict",
+            message,
+            "",
+            value if isinstance(value, bytes) else None,
         )
 
 
@@ -126,4 +137,6 @@ def event_ids(value: pl.Expr) -> pl.Expr:
 
 def _text_at(value: pl.Expr, start: int) -> pl.Expr:
     there = value.bin.slice(start, 1) == _ID_LENGTH
-    return pl.when(there).then(value.bin.slice(start + 1, 36)).cast(pl.String, strict=False).str.to_lowercase()
+    return (
+        pl.when(there).then(value.bin.slice(start + 1, 36)).cast(pl.String, strict=False).str.to_lowercase()
+    )

@@ -166,7 +166,9 @@ class Projector:
     def _is_due(self, more: bool) -> bool:
         pending = self._pending
         enough = pending.events >= self._commit_events
-        return bool(pending.ends) and (not more or enough or time.monotonic() - pending.since > COMMIT_SECONDS)
+        return bool(pending.ends) and (
+            not more or enough or time.monotonic() - pending.since > COMMIT_SECONDS
+        )
 
     def _commit(self) -> Progress:
         pending = self._pending
@@ -198,7 +200,12 @@ class Projector:
         return folded
 
     def _sift(
-        self, record: str, events: pl.DataFrame, batches: list[Batch], kept: list[Folded], failures: list[Failure]
+        self,
+        record: str,
+        events: pl.DataFrame,
+        batches: list[Batch],
+        kept: list[Folded],
+        failures: list[Failure],
     ) -> None:
         folded = self._folder.fold(Decoded({record: events}), batches)
         if self._writer.probe(folded):

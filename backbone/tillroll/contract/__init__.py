@@ -1,0 +1,1 @@
+"""The contract: schemas, their ids, the wire format, and how versions meet."""
