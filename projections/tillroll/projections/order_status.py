@@ -118,7 +118,7 @@ class OrderStatus(Projection):
               from (select *, {STATUS} as status
                       from (select o.*, {", ".join(f"coalesce(l.{c}, 0) as {c}" for c in COUNTERS)}
                               from {{orders}} as o
-                              left join (select order_id, {", ".join(f"sum({c}) as {c}" for c in COUNTERS)}
+                              left join (select order_id, {", ".join(f"cast(sum({c}) as bigint) as {c}" for c in COUNTERS)}
                                            from {{lines}} group by order_id) as l
                                 on o.order_id = l.order_id) as counted) as judged"""
     }

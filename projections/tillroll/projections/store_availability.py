@@ -70,7 +70,7 @@ class StoreAvailability(Projection):
                    s.on_hand - s.allocated - coalesce(r.quantity, 0) - coalesce(s.safety_stock, 0) as sellable,
                    s.unknown_quantities, s.last_moved_at
               from {stock} as s
-              left join (select sku, location_id, sum(quantity) as quantity from {reservations}
+              left join (select sku, location_id, cast(sum(quantity) as bigint) as quantity from {reservations}
                           where ended is null group by sku, location_id) as r
                 on s.sku = r.sku and s.location_id = r.location_id"""
     }

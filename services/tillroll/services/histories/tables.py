@@ -17,7 +17,7 @@ from tillroll.errors import ConfigurationError, DiskFull, TillrollError, UsageEr
 __all__ = ["Tables", "generated"]
 
 SQL = files("tillroll.services.histories") / "sql"
-MEMORY_LIMIT = "1GB"
+MEMORY_LIMIT = "512MB"
 """For DuckDB's own buffers; what is beyond goes to its temporary files."""
 
 EXTRA = "install TPC-DS support with: pip install 'tillroll[tpcds]'"

@@ -1,5 +1,5 @@
 -- Stores and warehouses; TPC-DS knows no coordinates.
-SELECT event_id('tpcds/reference', 'LocationDescribed', location_id, 0) AS event_id,
+SELECT event_digest('tpcds/reference', 'LocationDescribed', location_id, 0) AS digest,
        'tpcds/reference' AS source, 'reference' AS channel, TIMESTAMP '1998-01-01' AS occurred_at,
        location_id, name, kind, opening
 FROM (

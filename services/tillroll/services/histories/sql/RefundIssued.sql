@@ -1,5 +1,5 @@
 -- Money goes back where an amount is known, at the day and the place of the return.
-SELECT event_id(source, 'RefundIssued', return_id, 0) AS event_id,
+SELECT event_digest(source, 'RefundIssued', return_id, 0) AS digest,
        source, channel, occurred_at, business_date,
        return_id AS refund_id, return_id, order_id, order_channel, order_business_date, order_location_id, currency,
        place AS location_id,

@@ -1,5 +1,5 @@
 -- TPC-DS does not say in what state a return comes back: all of it goes back on sale.
-SELECT event_id(source, 'ReturnDispositioned', return_id, 0) AS event_id,
+SELECT event_digest(source, 'ReturnDispositioned', return_id, 0) AS digest,
        source, channel, occurred_at, business_date,
        return_id, order_id, order_channel, order_business_date, order_location_id, currency,
        customer_of(returning_customer) AS customer,

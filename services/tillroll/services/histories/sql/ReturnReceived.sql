@@ -1,5 +1,5 @@
 -- TPC-DS numbers no returns: each returned line of an order is a return of its own.
-SELECT event_id(source, 'ReturnReceived', return_id, 0) AS event_id,
+SELECT event_digest(source, 'ReturnReceived', return_id, 0) AS digest,
        source, channel, occurred_at, business_date,
        return_id, order_id, order_channel, order_business_date, order_location_id, currency,
        customer_of(returning_customer) AS customer,

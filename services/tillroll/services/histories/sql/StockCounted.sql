@@ -1,5 +1,5 @@
 -- Weekly counts of the warehouses; a count includes what moved up to the start of its day.
-SELECT event_id('tpcds/inventory', 'StockCounted', concat_ws('/', inv_date_sk, inv_item_sk, inv_warehouse_sk), 0) AS event_id,
+SELECT event_digest('tpcds/inventory', 'StockCounted', concat_ws('/', inv_date_sk, inv_item_sk, inv_warehouse_sk), 0) AS digest,
        'tpcds/inventory' AS source,
        'warehouse' AS channel,
        moment(day_of(inv_date_sk), 0) AS occurred_at,

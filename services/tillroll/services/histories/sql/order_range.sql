@@ -37,3 +37,11 @@ SELECT returns.* EXCLUDE (order_number),
 FROM returns
 LEFT JOIN orders USING (order_number)
 WHERE order_number BETWEEN $low AND $high;
+
+-- Lines of catalog and web by parcel: its number in the range, and its ordinal in the order.
+CREATE OR REPLACE TEMP TABLE parcel_lines AS
+SELECT order_number, item, sku, warehouse_id, quantity, ship_date, ship_mode,
+       dense_rank() OVER (ORDER BY order_number, ship_date, warehouse_id, ship_mode) AS parcel,
+       dense_rank() OVER (PARTITION BY order_number ORDER BY ship_date, warehouse_id, ship_mode) AS ordinal
+FROM lines
+WHERE ship_date IS NOT NULL AND getvariable('channel') <> 'store';
