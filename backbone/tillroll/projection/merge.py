@@ -169,28 +169,28 @@ def finish(table: TableSpec, deltas: TableDeltas) -> pl.DataFrame:
 
     Derived columns are evaluated by Polars' SQL; PostgreSQL evaluates the same text in its view.
     """
-    rows = deltas.rows
-    for column in table.ruled(Rule.LEVEL):
-        rows = _with_moved(table, column, rows, deltas.moves.get(column.name))
-    rows = rows.select(*table.key, *(_finished(column) for column in table.values))
+    rows = with_moved(table, deltas).select(*table.key, *(_finished(column) for column in table.values))
     return rows.with_columns(pl.sql_expr(e.sql).alias(e.name) for e in table.derived)
 
 
-def _with_moved(
-    table: TableSpec, column: Column, rows: pl.DataFrame, moves: pl.DataFrame | None
-) -> pl.DataFrame:
-    moved = f"{column.name}__moved"
-    if moves is None:
-        return rows.with_columns(pl.lit(0, column.dtype).alias(moved))
-    sums = moves.group_by(table.key).agg(pl.col("delta").sum().alias(moved))
-    return rows.join(sums, on=table.key, how="left")
+def with_moved(table: TableSpec, deltas: TableDeltas) -> pl.DataFrame:
+    """The rows with ``c__moved`` for every Level column c: the sum of the key's moves, 0 where it has none."""
+    rows = deltas.rows
+    for column in table.ruled(Rule.LEVEL):
+        moved = f"{column.name}__moved"
+        if column.name not in deltas.moves:
+            rows = rows.with_columns(pl.lit(0, column.dtype).alias(moved))
+            continue
+        sums = deltas.moves[column.name].group_by(table.key).agg(pl.col("delta").sum().alias(moved))
+        rows = rows.join(sums, on=table.key, how="left").with_columns(pl.col(moved).fill_null(0))
+    return rows
 
 
 def _finished(column: Column) -> pl.Expr:
     name = column.name
     match column.rule:
         case Rule.LEVEL:
-            return (pl.col(f"{name}__count").fill_null(0) + pl.col(f"{name}__moved").fill_null(0)).alias(name)
+            return (pl.col(f"{name}__count").fill_null(0) + pl.col(f"{name}__moved")).alias(name)
         case Rule.APPEND:
             return pl.col(name).list.sort().list.eval(pl.element().struct.field("v"))
         case Rule.UNION:

@@ -17,7 +17,7 @@ from tillroll.errors import DeclarationError, Replaced, TillrollError, UsageErro
 from tillroll.log.port import Position, TopicPartition
 from tillroll.projection.declare import Projection, Rule, TableSpec
 from tillroll.projection.fold import Failure, Folded
-from tillroll.projection.merge import TableDeltas
+from tillroll.projection.merge import TableDeltas, with_moved
 from tillroll.store import sql
 
 __all__ = ["Claim", "DeadLetter", "PostgresStore", "Unstorable", "Writer", "bury", "copy_frame"]
@@ -225,13 +225,12 @@ class Writer:
 
     def _merge_table(self, connection: Connection, table: TableSpec, deltas: TableDeltas) -> None:
         staging = self._staging[table.name]
-        copy_frame(connection, staging.rows, _storable(table, deltas.rows))
+        copy_frame(connection, staging.rows, _storable(table, deltas))
+        connection.execute(staging.merge().encode())
         for column in staging.levels:
-            moves = deltas.moves.get(column.name)
-            if moves is not None:
-                copy_frame(connection, staging.moves(column), moves.sort(*table.key))
-        for statement in staging.merge():
-            connection.execute(statement.encode())
+            if column.name in deltas.moves:
+                copy_frame(connection, staging.moves(column), deltas.moves[column.name].sort(*table.key))
+            connection.execute(staging.supersede(column).encode())
 
     def _bury(self, connection: Connection, failures: Sequence[Failure]) -> None:
         bury(connection, self._projection.name, self._projection.version, failures)
@@ -280,14 +279,16 @@ def copy_frame(connection: Connection, table: str, rows: pl.DataFrame) -> None:
     rows.write_csv(buffer, include_header=False, quote_style="non_numeric", null_value="")
     with connection.cursor().copy(f"copy {table} from stdin (format csv)".encode()) as copy:
         copy.write(buffer.getbuffer())
-    if len(rows) >= ANALYZE_FROM:
+    if len(rows) >= ANALYZE_FROM and "." not in table:
         connection.execute(f"analyze {table}".encode())
 
 
-def _storable(table: TableSpec, rows: pl.DataFrame) -> pl.DataFrame:
-    """Rows in key order, lists as the JSON objects that the store keeps them in."""
+def _storable(table: TableSpec, deltas: TableDeltas) -> pl.DataFrame:
+    """Rows in key order, with the sum of each Level's moves; lists as the JSON objects they are kept in."""
     lists = [column.name for column in table.ruled(Rule.APPEND, Rule.UNION)]
-    return rows.sort(*table.key).with_columns(_json_object(name) for name in lists)
+    rows = with_moved(table, deltas).with_columns(_json_object(name) for name in lists)
+    names = [name for column in table.values for name in sql.stored_names(column)]
+    return rows.select(*table.key, *names).sort(*table.key)
 
 
 def _json_object(name: str) -> pl.Expr:

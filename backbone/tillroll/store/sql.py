@@ -105,11 +105,8 @@ def _stored(table: TableSpec) -> Iterator[tuple[str, str]]:
     """(column, type) of everything a row stores beside its key."""
     for column in table.values:
         for name, type_ in _staged(column):
-            zero = " not null default 0" if column.rule is Rule.SUM else ""
-            zero = " not null default '{}'" if column.rule in (Rule.APPEND, Rule.UNION) else zero
-            yield name, type_ + zero
-        if column.rule is Rule.LEVEL:
-            yield f"{column.name}__moved", f"{_TYPES[column.type]} not null default 0"
+            empty = _empty(column, name)
+            yield name, f"{type_} not null default {empty}" if empty else type_
 
 
 def _staged(column: Column) -> Iterator[tuple[str, str]]:
@@ -123,11 +120,24 @@ def _staged(column: Column) -> Iterator[tuple[str, str]]:
                 (f"{name}__count", type_),
                 (f"{name}__count_at", "timestamptz"),
                 (f"{name}__order", _ORDER),
+                (f"{name}__moved", type_),
             )
         case Rule.APPEND | Rule.UNION:
             yield name, "jsonb"
         case _:
             yield name, type_
+
+
+def stored_names(column: Column) -> list[str]:
+    """Names of the columns that a contribution carries for `column`, in the order of the staging table."""
+    return [name for name, _ in _staged(column)]
+
+
+def _empty(column: Column, stored: str) -> str | None:
+    """What stands for no contribution in a stored column that cannot be null."""
+    if column.rule in (Rule.APPEND, Rule.UNION):
+        return "'{}'"
+    return "0" if column.rule is Rule.SUM or stored == f"{column.name}__moved" else None
 
 
 def _key_type(column: Column) -> str:
@@ -144,38 +154,35 @@ def moves_table(table: TableSpec, column: Column) -> str:
 
 
 class staging:  # noqa: N801 - a namespace of statements for one table
-    """Statements that merge reduced contributions of one table: create, copy, merge, in this order.
+    """Statements that merge reduced contributions of one table.
 
-    All keys of a batch are locked by the first merge, in key order, so that two processes never wait for
-    each other in a circle; what reads the counts comes after it and sees what the other one committed.
+    Contributions are copied into `rows`, then merged. That locks every key of the batch, in key order, so
+    that two processes never wait for each other in a circle. A Level's moves are copied into its side table
+    after that, and last go those that a count supersedes: by then the counts of the batch's keys stand still
+    and all moves that others committed are in sight.
     """
 
     def __init__(self, projection: type[Projection], table: TableSpec):
         self._table = table
-        self._target = f"{quoted(projection.schema())}.{quoted(table.name)}"
         self._schema = quoted(projection.schema())
+        self._target = f"{self._schema}.{quoted(table.name)}"
         self.rows = quoted(f"stage_{projection.schema()}_{table.name}")
         self.levels = table.ruled(Rule.LEVEL)
 
     def moves(self, column: Column) -> str:
-        """The staging table of a Level column's moves."""
-        return quoted(f"{self.rows[1:-1]}__{column.name}")
+        """The side table of a Level column."""
+        return f"{self._schema}.{quoted(moves_table(self._table, column))}"
 
     def create(self) -> str:
-        """Temporary tables, emptied by every commit."""
-        keys = [f"{quoted(name)} {_key_type(self._table.column(name))}" for name in self._table.key]
-        rows = keys + [f"{quoted(n)} {t}" for c in self._table.values for n, t in _staged(c)]
-        parts = [_temporary(self.rows, rows)]
-        for column in self.levels:
-            more = ["at timestamptz", f"delta {_TYPES[column.type]}"]
-            parts.append(_temporary(self.moves(column), keys + more))
-        return "\n".join(parts)
+        """The temporary table, emptied by every commit."""
+        columns = [f"{quoted(name)} {_key_type(self._table.column(name))}" for name in self._table.key]
+        columns += [f"{quoted(n)} {t}" for c in self._table.values for n, t in _staged(c)]
+        return (
+            f"create temporary table if not exists {self.rows} ({', '.join(columns)}) on commit delete rows;"
+        )
 
-    def merge(self) -> list[str]:
-        """Statements that merge what was copied into the staging tables."""
-        return [self._upsert(), *(self._level(column) for column in self.levels)]
-
-    def _upsert(self) -> str:
+    def merge(self) -> str:
+        """Take the copied contributions into the table."""
         table = self._table
         names = [*table.key, *(n for c in table.values for n, _ in _staged(c))]
         sets = [_set(column) for column in table.values]
@@ -185,41 +192,27 @@ class staging:  # noqa: N801 - a namespace of statements for one table
             f"order by {_names(table.key)} on conflict ({_names(table.key)}) do {action}"
         )
 
-    def _level(self, column: Column) -> str:
-        """Drop the moves that a newer count supersedes, keep those after it, and bring their sum up to date."""
-        table, stage, name = self._table, self.moves(column), column.name
-        side = f"{self._schema}.{quoted(moves_table(table, column))}"
-        at, moved = quoted(f"{name}__count_at"), quoted(f"{name}__moved")
-        keys = _names(table.key)
+    def supersede(self, column: Column) -> str:
+        """Take away the moves that happened up to their key's newest count."""
+        at, moved = quoted(f"{column.name}__count_at"), quoted(f"{column.name}__moved")
+        keys = self._table.key
         return f"""
             with gone as (
-                delete from {side} s using {self.rows} st join {self._target} t using ({keys})
-                 where st.{at} is not null and {_same("s", "st", table.key)} and s.at <= t.{at}
-                returning {_names(table.key, "s")}, s.delta),
-            kept as (
-                insert into {side} select {_names(table.key, "m")}, m.at, m.delta
-                  from {stage} m join {self._target} t using ({keys}) where t.{at} is null or m.at > t.{at}
-                returning {keys}, delta),
-            changes as (
-                select {keys}, sum(delta) as delta
-                  from (select {keys}, -delta as delta from gone union all select {keys}, delta from kept) as both_ways
-                 group by {keys})
-            update {self._target} t set {moved} = t.{moved} + changes.delta from changes
-             where {_same("t", "changes", table.key)} and changes.delta <> 0"""
-
-
-def _temporary(name: str, columns: Iterable[str]) -> str:
-    return f"create temporary table if not exists {name} ({', '.join(columns)}) on commit delete rows;"
+                delete from {self.moves(column)} s using {self.rows} st join {self._target} t using ({_names(keys)})
+                 where t.{at} is not null and {_same("s", "st", keys)} and s.at <= t.{at}
+                returning {_names(keys, "s")}, s.delta),
+            sums as (select {_names(keys)}, sum(delta) as delta from gone group by {_names(keys)})
+            update {self._target} t set {moved} = t.{moved} - sums.delta from sums
+             where {_same("t", "sums", keys)}"""
 
 
 def _selected(table: TableSpec) -> str:
-    """Staged columns as they are inserted: a sum that is absent is no contribution, hence 0."""
+    """Staged columns as they are inserted; what is absent is no contribution."""
     out = [quoted(name) for name in table.key]
     for column in table.values:
         for name, _ in _staged(column):
-            bare = quoted(name)
-            empty = {Rule.SUM: "0", Rule.APPEND: "'{}'", Rule.UNION: "'{}'"}.get(column.rule)
-            out.append(f"coalesce({bare}, {empty})" if empty else bare)
+            empty = _empty(column, name)
+            out.append(f"coalesce({quoted(name)}, {empty})" if empty else quoted(name))
     return ", ".join(out)
 
 
