@@ -48,9 +48,9 @@ class Tables:
         """Give a value to what queries read as ``getvariable('<variable>')``."""
         self._connection.execute(f"SET VARIABLE {variable} = $value", {"value": value})
 
-    def execute(self, statement: str) -> None:
-        """Run a statement as it is."""
-        self._connection.execute(statement)
+    def query(self, statement: str) -> pl.DataFrame:
+        """The result of a statement given as text, for questions that no file of ``sql/`` asks."""
+        return pl.DataFrame(self._connection.execute(statement).to_arrow_table())
 
 
 @contextmanager
