@@ -1,1 +1,1 @@
-"""The contract: schemas, their ids, the wire format, and how versions meet."""
+"""The contract: which events there are, how they stand in bytes and in frames, and what may change."""

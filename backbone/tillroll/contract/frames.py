@@ -1,88 +1,104 @@
-"""Event frames: which Polars types a record version decodes to, and how an older version becomes the newest."""
+"""Event frames: which columns a record version has, and how an older version's frame becomes the newest's."""
 
-from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import polars as pl
 
+from tillroll.contract.avro_types import (
+    NO_DEFAULT,
+    ArrayType,
+    AvroType,
+    EnumType,
+    Field,
+    MapType,
+    Nullable,
+    Primitive,
+    RecordType,
+    value_of,
+)
 from tillroll.contract.registry import EventSchema
+from tillroll.errors import ContractError
 
 __all__ = ["align", "frame_schema"]
 
-_PRIMITIVES: dict[str, pl.DataType] = {
-    "string": pl.String(),
-    "long": pl.Int64(),
-    "int": pl.Int32(),
-    "boolean": pl.Boolean(),
-    "double": pl.Float64(),
-    "float": pl.Float32(),
-}
-_LOGICAL: dict[str, pl.DataType] = {
-    "timestamp-micros": pl.Datetime("us", "UTC"),
-    "date": pl.Date(),
-    "uuid": pl.String(),
+_PRIMITIVES: dict[Primitive, pl.DataType] = {
+    Primitive.STRING: pl.String(),
+    Primitive.UUID: pl.String(),
+    Primitive.INT: pl.Int32(),
+    Primitive.LONG: pl.Int64(),
+    Primitive.BOOLEAN: pl.Boolean(),
+    Primitive.DOUBLE: pl.Float64(),
+    Primitive.DATE: pl.Date(),
+    Primitive.TIMESTAMP: pl.Datetime("us", "UTC"),
 }
 
 
-def frame_schema(schema: EventSchema) -> dict[str, pl.DataType]:
-    """Column types of a frame of this record version, in field order."""
-    return {field["name"]: _dtype(field["type"]) for field in schema.avro["fields"]}
+@cache
+def frame_schema(schema: EventSchema) -> pl.Schema:
+    """Column types of a frame of this record version, in field order.
+
+    Ids and enums are text, records structs, arrays lists; whether null is allowed is not said here.
+    """
+    return pl.Schema({field.name: _dtype(field.type) for field in schema.type.fields})
 
 
-def _dtype(avro: Any) -> pl.DataType:
-    if isinstance(avro, list):
-        (branch,) = (branch for branch in avro if branch != "null")
-        return _dtype(branch)
-    if isinstance(avro, str):
-        return _PRIMITIVES[avro]
-    match avro["type"]:
-        case "record":
-            return pl.Struct({field["name"]: _dtype(field["type"]) for field in avro["fields"]})
-        case "array":
-            return pl.List(_dtype(avro["items"]))
-        case "enum":
+def _dtype(type_: AvroType) -> pl.DataType:
+    match type_:
+        case Primitive():
+            return _PRIMITIVES[type_]
+        case EnumType():
             return pl.String()
-        case _:
-            return _LOGICAL[avro["logicalType"]] if "logicalType" in avro else _dtype(avro["type"])
+        case Nullable():
+            return _dtype(type_.inner)
+        case ArrayType():
+            return pl.List(_dtype(type_.items))
+        case MapType():
+            return pl.Map(pl.String(), _dtype(type_.values))
+        case RecordType():
+            return pl.Struct({field.name: _dtype(field.type) for field in type_.fields})
 
 
 def align(frame: pl.DataFrame, old: EventSchema, new: EventSchema) -> pl.DataFrame:
-    """`frame` of version `old` with the columns of version `new`, at any depth.
+    """`frame` of version `old` of a record with the columns of version `new`, types included.
 
-    Fields that `old` lacks get their Avro default; fields that `new` lacks are dropped. Columns that no
-    record has (the places in front) stay.
+    At any depth: fields that `old` lacks get their default, fields that `new` lacks are dropped. Columns that
+    `old` does not have (where an event stood, say) stay, in front. Raises ContractError when a field has
+    neither value nor default, which `tillroll schema check` does not let happen.
     """
-    if old.version == new.version:
+    if old is new:
         return frame
-    places = [name for name in frame.columns if name not in frame_schema(old)]
-    return frame.select(*places, *_fields(new.avro, _field_types(old.avro), pl.col))
+    known = {field.name: field for field in old.type.fields}
+    others = [name for name in frame.columns if name not in known]
+    fields = [_field(field, known.get(field.name), pl.col(field.name)) for field in new.type.fields]
+    return frame.with_columns(fields).select(*others, *frame_schema(new))
 
 
-def _fields(new: Mapping[str, Any], old: Mapping[str, Any], at: Any) -> list[pl.Expr]:
-    return [_field(field, old, at).alias(field["name"]) for field in new["fields"]]
+def _field(new: Field, old: Field | None, value: pl.Expr) -> pl.Expr:
+    if old is not None:
+        return _changed(value, old.type, new.type).alias(new.name)
+    if new.default is NO_DEFAULT:
+        raise ContractError(f"field {new.name} has no default to give to events of older versions")
+    return _literal(value_of(new.type, new.default), _dtype(new.type)).alias(new.name)
 
 
-def _field(field: Mapping[str, Any], old: Mapping[str, Any], at: Any) -> pl.Expr:
-    name, dtype = field["name"], _dtype(field["type"])
-    if name not in old:
-        return pl.lit(field.get("default"), dtype=dtype)
-    return _converted(at(name), _bare(old[name]), _bare(field["type"])).cast(dtype)
+def _literal(value: Any, dtype: pl.DataType) -> pl.Expr:
+    return pl.lit(pl.Series([value], dtype=dtype)).first()
 
 
-def _converted(value: pl.Expr, old: Any, new: Any) -> pl.Expr:
-    """`value` of Avro type `old` as Avro type `new`: records gain and lose fields, the rest stays."""
-    if isinstance(new, dict) and new["type"] == "array":
-        inner = _converted(pl.element(), _bare(old["items"]), _bare(new["items"]))
-        return value.list.eval(inner)
-    if isinstance(new, dict) and new["type"] == "record":
-        fields = _fields(new, _field_types(old), value.struct.field)
+def _changed(value: pl.Expr, old: AvroType, new: AvroType) -> pl.Expr:
+    """`value` of type `old` as one of type `new`; the same expression where nothing differs."""
+    old, new = _bare(old), _bare(new)
+    if old == new:
+        return value
+    if isinstance(old, ArrayType) and isinstance(new, ArrayType):
+        return value.list.eval(_changed(pl.element(), old.items, new.items))
+    if isinstance(old, RecordType) and isinstance(new, RecordType):
+        known = {field.name: field for field in old.fields}
+        fields = [_field(f, known.get(f.name), value.struct.field(f.name)) for f in new.fields]
         return pl.when(value.is_not_null()).then(pl.struct(fields))
-    return value
+    return value.cast(_dtype(new))
 
 
-def _bare(avro: Any) -> Any:
-    return next(branch for branch in avro if branch != "null") if isinstance(avro, list) else avro
-
-
-def _field_types(avro: Mapping[str, Any]) -> dict[str, Any]:
-    return {field["name"]: field["type"] for field in avro["fields"]}
+def _bare(type_: AvroType) -> AvroType:
+    return type_.inner if isinstance(type_, Nullable) else type_

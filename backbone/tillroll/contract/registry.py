@@ -1,195 +1,190 @@
-"""The contract as loaded from its files: which schema has which id, and which topic carries what.
+"""What is in the contract: every version of every record with its id, and the topics.
 
-schemas/<topic>/<EventType>.avsc               the newest version of a record
-schemas/<topic>/history/<EventType>.v<N>.avsc  its earlier versions, kept for good
-schemas/ids.toml                               every version's pinned id and fingerprint
-schemas/topics.toml                            partitions, key and retention of every topic
+A contract is a folder: `topics.toml`, `ids.toml`, `<topic>/<Record>.avsc` for the newest version of a record and
+`<topic>/history/<Record>.v<N>.avsc` for those before it. Ids are pinned in `ids.toml` and never used again.
 """
 
-import json
-import tomllib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import cache, cached_property
-from importlib.resources import files
-from importlib.resources.abc import Traversable
+from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
-import fastavro
-
+from tillroll.contract.avro_types import RecordType, parse_record
+from tillroll.contract.source import Pin, decoding_of, fingerprint_of, read_pins, read_toml, schema_files
+from tillroll.contract.upcasters import UPCASTERS, Upcaster, last_record
 from tillroll.errors import ContractError
 
-__all__ = ["Contract", "EventSchema", "TopicSpec", "load_contract"]
+__all__ = ["ANY_TOPIC", "Contract", "EventSchema", "TopicSpec", "load_contract"]
 
-ALGORITHM = "CRC-64-AVRO"
+ANY_TOPIC = "any"
+"""Folder, and `topic`, of records that may stand on every topic."""
+
+CONFLUENT = b"\x00"
+SINGLE_OBJECT = b"\xc3\x01"
 
 
 @dataclass(frozen=True, slots=True)
 class TopicSpec:
-    """A topic: its partitions, how long it keeps events (ms, -1 = for ever) and what its key is made of.
+    """One topic as topics.toml describes it.
 
-    key: one tuple of alternatives per part; the first alternative that is not null counts.
+    key: for each part of the record key the fields to take it from, the first that the record has and that is not
+    null; `a.b` is field b of record a. retention_ms: -1 = for ever. Append time, no compaction, always.
     """
 
     name: str
-    partitions: int
-    key: tuple[tuple[str, ...], ...]
+    partitions: int = 1
+    key: tuple[tuple[str, ...], ...] = ()
     retention_ms: int = -1
+    separator: str = "|"
+    needs_business_date: bool = False
     doc: str = ""
 
+    def key_of(self, event: Mapping[str, Any]) -> str:
+        """The record key of an event on this topic. Raises ContractError when no field of a part is there."""
+        return self.separator.join(self._part(event, choice) for choice in self.key)
 
-@dataclass(frozen=True)
+    def _part(self, event: Mapping[str, Any], choice: tuple[str, ...]) -> str:
+        for path in choice:
+            found: Any = event
+            for name in path.split("."):
+                found = found.get(name) if isinstance(found, Mapping) else None
+            if found is not None:
+                return str(found)
+        raise ContractError(f"topic {self.name}: none of {', '.join(choice)} is there to make the key of")
+
+
+@dataclass(frozen=True, eq=False)
 class EventSchema:
-    """One version of one record."""
+    """One version of one record. Compared by identity: a contract holds each version once.
+
+    avro: the .avsc as JSON values. topic: ANY_TOPIC if it may stand on every one.
+    """
 
     id: int
     record: str
     version: int
     topic: str
-    avro: dict[str, Any] = field(repr=False)
+    avro: dict[str, Any]
+    pin: Pin
 
-    @property
+    @cached_property
     def prefix(self) -> bytes:
-        """Confluent's wire format: a zero byte and the id, four bytes, big endian."""
-        return b"\x00" + self.id.to_bytes(4)
-
-    @cached_property
-    def decoding(self) -> str:
-        """The schema as decoders are given it: no documentation, ids as plain strings."""
-        return json.dumps(_plain(self.avro))
-
-    @cached_property
-    def parsed(self) -> Any:
-        """fastavro's own form of `decoding`."""
-        return fastavro.parse_schema(json.loads(self.decoding))
+        """What a value in Confluent's wire format begins with: 0x00 and the id, big endian, 5 bytes."""
+        return CONFLUENT + self.id.to_bytes(4)
 
     @cached_property
     def fingerprint(self) -> bytes:
-        """CRC-64-AVRO of the canonical form, 8 bytes little endian, as single-object encoding has it."""
-        canonical = fastavro.schema.to_parsing_canonical_form(self.avro)
-        return bytes.fromhex(fastavro.schema.fingerprint(canonical, ALGORITHM))
+        """CRC-64-AVRO, 8 bytes little endian, as single-object encoding has it after 0xC3 0x01."""
+        return bytes.fromhex(fingerprint_of(self.avro))
+
+    @cached_property
+    def decoding(self) -> str:
+        """The schema as JSON for native decoders: no docs, and ids as the plain strings that they stand as."""
+        return decoding_of(self.avro)
+
+    @cached_property
+    def type(self) -> RecordType:
+        """The record as a value. Raises ContractError when it uses what the contract does not allow."""
+        return parse_record(self.avro)
+
+    @property
+    def name(self) -> str:
+        """Record and version, as messages name it."""
+        return f"{self.record} version {self.version}"
 
 
-@dataclass(frozen=True)
 class Contract:
-    """Every version of every record, and the topics."""
+    """All versions of all records, by id, by fingerprint, by record; and the topics."""
 
-    schemas: tuple[EventSchema, ...]
-    topics: Mapping[str, TopicSpec]
+    def __init__(
+        self,
+        schemas: Iterable[EventSchema],
+        topics: Iterable[TopicSpec],
+        upcasters: Mapping[str, Upcaster] = UPCASTERS,
+    ):
+        """Raises ContractError when two versions share an id or a fingerprint, or a record has no topic."""
+        self.topics: Mapping[str, TopicSpec] = {topic.name: topic for topic in topics}
+        self.by_id: dict[int, EventSchema] = {}
+        self.by_fingerprint: dict[bytes, EventSchema] = {}
+        self.upcasters = upcasters
+        self._versions: dict[str, list[EventSchema]] = {}
+        for schema in sorted(schemas, key=lambda s: (s.record, s.version)):
+            self._add(schema)
+        self._by_prefix = {s.prefix: s for s in self.by_id.values()} | {
+            SINGLE_OBJECT + fingerprint: s for fingerprint, s in self.by_fingerprint.items()
+        }
 
     @classmethod
-    def from_directory(cls, folder: Path | Traversable) -> "Contract":
-        """Read a folder of schemas. Raises ContractError naming the file that is wrong."""
-        ids = _ids(folder)
-        topics = {spec.name: spec for spec in _topics(folder)}
-        schemas = [schema for topic in topics for schema in _schemas(folder, topic, ids)]
-        return cls(tuple(sorted(schemas, key=lambda schema: schema.id)), topics)
+    def from_directory(cls, path: Path, upcasters: Mapping[str, Upcaster] = UPCASTERS) -> "Contract":
+        """The contract in the folder `path`. Raises ContractError naming the file that is missing or wrong."""
+        return cls(_read_schemas(path, read_pins(path)), _read_topics(path), upcasters)
 
-    @cached_property
+    @property
     def records(self) -> tuple[str, ...]:
         """Names of all records, sorted."""
-        return tuple(sorted({schema.record for schema in self.schemas}))
-
-    @cached_property
-    def by_id(self) -> dict[int, EventSchema]:
-        """Schemas by pinned id."""
-        return {schema.id: schema for schema in self.schemas}
-
-    @cached_property
-    def by_fingerprint(self) -> dict[bytes, EventSchema]:
-        """Schemas by the fingerprint of single-object encoding."""
-        return {schema.fingerprint: schema for schema in self.schemas}
-
-    @cached_property
-    def _by_prefix(self) -> dict[bytes, EventSchema]:
-        single = {b"\xc3\x01" + print_: schema for print_, schema in self.by_fingerprint.items()}
-        return single | {schema.prefix: schema for schema in self.schemas}
-
-    def by_prefix(self, prefix: bytes) -> EventSchema | None:
-        """The schema that wire-format bytes beginning with `prefix` (5 or 10 bytes) name; None if unknown."""
-        return self._by_prefix.get(prefix)
+        return tuple(self._versions)
 
     def versions(self, record: str) -> tuple[EventSchema, ...]:
-        """All versions of `record`, oldest first. Raises ContractError when there is no such record."""
-        found = [schema for schema in self.schemas if schema.record == record]
-        if not found:
-            raise ContractError(f"the contract has no event type {record!r}; see `tillroll schema list`")
-        return tuple(sorted(found, key=lambda schema: schema.version))
+        """All versions of `record`, oldest first. Raises ContractError for a record that is not there."""
+        if record not in self._versions:
+            raise ContractError(f"the contract has no record {record!r}; `tillroll schema list` names them")
+        return tuple(self._versions[record])
 
     def latest(self, record: str) -> EventSchema:
-        """The newest version of `record`."""
+        """The newest version of `record`. Raises ContractError for a record that is not there."""
         return self.versions(record)[-1]
+
+    def by_prefix(self, prefix: bytes) -> EventSchema | None:
+        """The version whose values begin with `prefix`, 5 bytes (Confluent) or 10 (single object); else None."""
+        return self._by_prefix.get(prefix)
+
+    def newest_record(self, record: str) -> str:
+        """The record that events of `record` are upcast to; itself where it was never replaced."""
+        return last_record(record, self.upcasters)
+
+    def _add(self, schema: EventSchema) -> None:
+        other = self.by_id.get(schema.id) or self.by_fingerprint.get(schema.fingerprint)
+        if other is not None:
+            raise ContractError(
+                f"{schema.name} and {other.name} share an id or a fingerprint; each has its own"
+            )
+        if schema.topic not in self.topics and schema.topic != ANY_TOPIC:
+            raise ContractError(f"{schema.name} stands in {schema.topic}/, but topics.toml has no such topic")
+        self.by_id[schema.id] = self.by_fingerprint[schema.fingerprint] = schema
+        self._versions.setdefault(schema.record, []).append(schema)
 
 
 @cache
 def load_contract() -> Contract:
-    """The contract that ships with tillroll."""
-    return Contract.from_directory(files("tillroll.schemas"))
+    """The packaged contract, read once per process."""
+    with as_file(files("tillroll.schemas")) as directory:
+        return Contract.from_directory(directory)
 
 
-def _plain(avro: Any) -> Any:
-    """`avro` without documentation and without the uuid annotation, which the fast decoder does not know."""
-    if isinstance(avro, list):
-        return [_plain(branch) for branch in avro]
-    if not isinstance(avro, dict):
-        return avro
-    if avro.get("logicalType") == "uuid":
-        return avro["type"]
-    return {
-        key: _plain(value) if key in ("type", "items", "values", "fields") else value
-        for key, value in avro.items()
-        if key != "doc"
-    }
+def _read_schemas(directory: Path, pins: Mapping[tuple[str, int], Pin]) -> Iterator[EventSchema]:
+    for file in schema_files(directory):
+        pin = pins.get((file.record, file.version))
+        if pin is None:
+            raise ContractError(
+                f"{file.path}: version {file.version} has no id in ids.toml; run `tillroll schema generate`"
+            )
+        yield EventSchema(pin.id, file.record, file.version, file.topic, file.avro, pin)
 
 
-def _ids(folder: Path | Traversable) -> dict[tuple[str, int], int]:
-    rows = tomllib.loads(_text(folder, "ids.toml"))["schema"]
-    return {(row["record"], row["version"]): row["id"] for row in rows}
-
-
-def _topics(folder: Path | Traversable) -> Iterator[TopicSpec]:
-    for name, row in tomllib.loads(_text(folder, "topics.toml")).items():
-        key = tuple(tuple(part) if isinstance(part, list) else (part,) for part in row["key"])
-        yield TopicSpec(name, row["partitions"], key, row.get("retention_ms", -1), row.get("doc", ""))
-
-
-def _schemas(
-    folder: Path | Traversable, topic: str, ids: Mapping[tuple[str, int], int]
-) -> Iterator[EventSchema]:
-    home = folder / topic
-    older = home / "history"
-    names = [*_avsc(home), *(_avsc(older) if older.is_dir() else ())]
-    past: dict[str, int] = {}
-    for file in (f for f in names if ".v" in f.name):
-        record, version = file.name.removesuffix(".avsc").rsplit(".v", 1)
-        past[record] = max(past.get(record, 0), int(version))
-        yield _schema(file, record, int(version), topic, ids)
-    for file in (f for f in names if ".v" not in f.name):
-        record = file.name.removesuffix(".avsc")
-        yield _schema(file, record, past.get(record, 0) + 1, topic, ids)
-
-
-def _avsc(folder: Path | Traversable) -> list[Path | Traversable]:
-    return sorted(
-        (file for file in folder.iterdir() if file.name.endswith(".avsc")), key=lambda file: file.name
-    )
-
-
-def _schema(
-    file: Path | Traversable, record: str, version: int, topic: str, ids: Mapping[tuple[str, int], int]
-) -> EventSchema:
-    if (record, version) not in ids:
-        raise ContractError(f"{file.name}: version {version} of {record} has no id; pin one in ids.toml")
-    try:
-        avro = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ContractError(f"{file.name} is not JSON: {error}") from None
-    return EventSchema(ids[record, version], record, version, topic, avro)
-
-
-def _text(folder: Path | Traversable, name: str) -> str:
-    try:
-        return (folder / name).read_text(encoding="utf-8")
-    except OSError as error:
-        raise ContractError(f"the contract in {folder} has no {name}: {error}") from None
+def _read_topics(directory: Path) -> Iterator[TopicSpec]:
+    """The topics of topics.toml, in its order."""
+    for name, told in read_toml(directory / "topics.toml").items():
+        try:
+            yield TopicSpec(
+                name,
+                told["partitions"],
+                tuple(tuple(choice) for choice in told["key"]),
+                told["retention_ms"],
+                told.get("separator", "|"),
+                told.get("business_date") == "required",
+                told["doc"],
+            )
+        except KeyError as missing:
+            raise ContractError(f"{directory / 'topics.toml'}: topic {name} has no {missing}") from None

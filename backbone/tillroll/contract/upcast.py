@@ -1,55 +1,36 @@
-"""Upcasters: frames of an old record become frames of the record that replaced it.
-
-A compatible change stays in its record and is aligned (contract/frames.py). A breaking one is a new record,
-``OrderPlacedV2``, and an upcaster from the old one:
-
-    @upcaster("OrderPlaced", "OrderPlacedV2")
-    def split_name(events: pl.DataFrame) -> pl.DataFrame:
-        ...
-
-Upcasters work on whole frames, see no clock and no database, and keep the columns that say where an event
-stood. Handlers only ever meet the newest record.
-"""
-
-from collections.abc import Callable
+"""Frames of old records as frames of the newest: aligned within a record, upcast from one to the next."""
 
 import polars as pl
 
-from tillroll.contract.frames import align
+from tillroll.contract.frames import align, frame_schema
 from tillroll.contract.registry import Contract, EventSchema
+from tillroll.contract.upcasters import Upcaster, upcaster
 from tillroll.errors import ContractError
 
-__all__ = ["newest_record", "upcast", "upcaster"]
-
-Upcaster = Callable[[pl.DataFrame], pl.DataFrame]
-
-_upcasters: dict[str, tuple[str, Upcaster]] = {}
-
-
-def upcaster(old: str, new: str) -> Callable[[Upcaster], Upcaster]:
-    """Register a function from frames of record `old` to frames of record `new`."""
-
-    def register(function: Upcaster) -> Upcaster:
-        if old in _upcasters or newest_record(new) == old:
-            raise ContractError(f"{old} has an upcaster already, or {new} leads back to it")
-        _upcasters[old] = (new, function)
-        return function
-
-    return register
-
-
-def newest_record(record: str) -> str:
-    """The record that events of `record` end up as."""
-    while record in _upcasters:
-        record = _upcasters[record][0]
-    return record
+__all__ = ["upcast", "upcaster"]
 
 
 def upcast(schema: EventSchema, frame: pl.DataFrame, contract: Contract) -> tuple[str, pl.DataFrame]:
-    """`frame` of `schema` as the newest version of the newest record: that record's name, and the frame."""
+    """The record that `frame`'s events are now, and the frame in its newest version.
+
+    frame: columns of `schema`; columns beyond those stay in front, unseen by upcasters. Raises ContractError
+    when an upcaster gives other rows or columns than its target has.
+    """
     record = schema.record
-    frame = align(frame, schema, contract.latest(record))
-    while record in _upcasters:
-        record, function = _upcasters[record]
-        frame = function(frame)
+    newest = contract.latest(record)
+    frame = align(frame, schema, newest)
+    while (found := contract.upcasters.get(record)) is not None:
+        frame = _step(frame, newest, found, contract)
+        record, newest = found.target, contract.latest(found.target)
     return record, frame
+
+
+def _step(frame: pl.DataFrame, old: EventSchema, found: Upcaster, contract: Contract) -> pl.DataFrame:
+    new = frame_schema(contract.latest(found.target))
+    given = found.function(frame.select(frame_schema(old).names()))
+    absent = [name for name in new if name not in given.columns]
+    if absent or len(given) != len(frame):
+        what = f"leaves out {', '.join(absent)}" if absent else f"makes {len(given)} rows of {len(frame)}"
+        raise ContractError(f"the upcaster from {old.record} to {found.target} {what}; mend it")
+    others = frame.drop(frame_schema(old).names())
+    return pl.concat([others, given.select(new.names()).cast(new)], how="horizontal")

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from tillroll.contract.frames import frame_schema
 from tillroll.contract.registry import Contract, EventSchema
-from tillroll.contract.upcast import newest_record, upcast
+from tillroll.contract.upcast import upcast
 from tillroll.contract.wire import decode
 from tillroll.errors import MalformedEvent
 from tillroll.log.port import Batch, Position
@@ -111,7 +111,7 @@ class _Decoder:
         return Decoded(frames, self._rejects)
 
     def _is_wanted(self, schema: EventSchema) -> bool:
-        return self._wanted is None or newest_record(schema.record) in self._wanted
+        return self._wanted is None or self._contract.newest_record(schema.record) in self._wanted
 
     def _decoded(self, schema: EventSchema, rows: pl.DataFrame, skip: int) -> Iterator[pl.DataFrame]:
         if len(rows) < FEWEST_FOR_NATIVE or pyruhvro is None:
@@ -173,5 +173,5 @@ def _native(schema: EventSchema, values: pl.Series) -> tuple[pl.DataFrame, pl.Se
             raise
         raise MalformedEvent(str(error)) from None
     sizes = pl.concat([pl.from_arrow(part.cast(pa.large_binary())).bin.size() for part in again])  # type: ignore[union-attr]
-    frame = pl.DataFrame(pl.from_arrow(batch)).cast(frame_schema(schema))  # type: ignore[arg-type]
+    frame = pl.DataFrame(pl.from_arrow(batch)).cast(frame_schema(schema))
     return frame, sizes == values.bin.size()

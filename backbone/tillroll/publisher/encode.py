@@ -34,6 +34,18 @@ def encode_frame(schema: EventSchema, events: pl.DataFrame) -> list[bytes]:
 
 
 def key_text(spec: TopicSpec, columns: list[str]) -> pl.Expr:
-    """The record key of an event on this topic: its key fields joined by "|", see topics.toml."""
-    fields = [pl.coalesce([name for name in choice if name in columns]) for choice in spec.key]
-    return pl.concat_str(fields, separator="|")
+    """The record key of an event on this topic, see topics.toml; `TopicSpec.key_of` for a whole column."""
+    parts = [pl.coalesce(list(map(_field, _present(choice, columns)))) for choice in spec.key]
+    return pl.concat_str(parts, separator=spec.separator)
+
+
+def _present(choice: tuple[str, ...], columns: list[str]) -> list[str]:
+    return [path for path in choice if path.partition(".")[0] in columns]
+
+
+def _field(path: str) -> pl.Expr:
+    name, *inner = path.split(".")
+    field = pl.col(name)
+    for step in inner:
+        field = field.struct.field(step)
+    return field

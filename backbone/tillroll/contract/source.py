@@ -1,0 +1,160 @@
+"""The contract's files: schemas, pinned ids, and what a schema is known by."""
+
+import hashlib
+import json
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fastavro.schema import fingerprint, to_parsing_canonical_form
+
+from tillroll.errors import ContractError
+
+__all__ = [
+    "Pin",
+    "SchemaFile",
+    "decoding_of",
+    "fingerprint_of",
+    "pin_of",
+    "pinned_ids",
+    "read_pins",
+    "read_toml",
+    "schema_files",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """What ids.toml holds of one version: its id, and what must never change under that id.
+
+    fingerprint: CRC-64-AVRO of the canonical form. digest: of all but the docs, since the canonical form
+    leaves out defaults and logical types, which readers go by as well.
+    """
+
+    id: int
+    fingerprint: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaFile:
+    """One .avsc: where it stands and what it says."""
+
+    path: Path
+    topic: str
+    record: str
+    version: int
+    avro: dict[str, Any]
+
+
+def schema_files(directory: Path) -> Iterator[SchemaFile]:
+    """Every .avsc of the contract in `directory`, by topic and record, oldest version first."""
+    for path in sorted(directory.glob("*/*.avsc")):
+        old = [(_version(file), file) for file in (path.parent / "history").glob(f"{path.stem}.v*.avsc")]
+        for version, file in [*sorted(old), (len(old) + 1, path)]:
+            yield SchemaFile(file, path.parent.name, path.stem, version, _read_json(file))
+
+
+def _version(path: Path) -> int:
+    number = path.stem.rpartition(".v")[2]
+    if not number.isdecimal():
+        raise ContractError(f"{path}: an older version is named <Record>.v<N>.avsc")
+    return int(number)
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ContractError(f"{path}: {error}") from None
+    if not isinstance(found, dict):
+        raise ContractError(f"{path}: a schema is a JSON object")
+    return found
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ContractError(f"{path}: {error}") from None
+
+
+def read_pins(directory: Path) -> dict[tuple[str, int], Pin]:
+    """The pinned ids by (record, version)."""
+    path = directory / "ids.toml"
+    pins = {}
+    for record, versions in read_toml(path).items():
+        for version, told in versions.items():
+            try:
+                pins[record, int(version.removeprefix("v"))] = Pin(**told)
+            except (TypeError, ValueError):
+                raise ContractError(
+                    f"{path}: {record}.{version} is not v<N> = {{ id, fingerprint, digest }}"
+                ) from None
+    return pins
+
+
+# --- what a schema is known by -----------------------------------------------------------------------
+
+
+def fingerprint_of(avro: dict[str, Any]) -> str:
+    """CRC-64-AVRO of the canonical form: 16 hex digits, in the order of bytes of single-object encoding."""
+    # fastavro writes the digits little endian already: for "int" 8f5c393f1ad57572, which is 0x7275d51a3f395c8f.
+    return fingerprint(to_parsing_canonical_form(avro), "CRC-64-AVRO")
+
+
+def decoding_of(avro: dict[str, Any]) -> str:
+    """The schema as native decoders are given it: no docs, and ids as the plain strings that they stand as."""
+    return json.dumps(_bare(avro, drop_uuid=True), separators=(",", ":"))
+
+
+def pin_of(avro: dict[str, Any], id_: int) -> Pin:
+    """What pins this schema under this id."""
+    text = json.dumps(_bare(avro), sort_keys=True, separators=(",", ":"))
+    return Pin(id_, fingerprint_of(avro), hashlib.sha256(text.encode()).hexdigest()[:16])
+
+
+def _bare(schema: Any, drop_uuid: bool = False) -> Any:
+    if isinstance(schema, list):
+        return [_bare(item, drop_uuid) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if drop_uuid and schema.get("logicalType") == "uuid":
+        return "string"
+    kept = {key: value for key, value in schema.items() if key != "doc"}
+    return {key: value if key == "default" else _bare(value, drop_uuid) for key, value in kept.items()}
+
+
+def pinned_ids(directory: Path) -> str:
+    """The text of ids.toml with an id for every version that has none yet; the others as they are.
+
+    An id that was ever given is never given again, not even when its schema is gone.
+    """
+    path = directory / "ids.toml"
+    pins = read_pins(directory) if path.exists() else {}
+    free = max((pin.id for pin in pins.values()), default=0) + 1
+    for file in schema_files(directory):
+        if (file.record, file.version) not in pins:
+            pins[file.record, file.version] = pin_of(file.avro, free)
+            free += 1
+    return _ids_toml(pins)
+
+
+HEAD = """# The id that stands in front of every value (Confluent's wire format), by record and version.
+# Written by `tillroll schema generate`. Never change a line: what is in a log is read by it.
+# fingerprint: CRC-64-AVRO of the canonical form. digest: SHA-256 of all but the docs, defaults included, cut to 16 digits.
+"""
+
+
+def _ids_toml(pins: dict[tuple[str, int], Pin]) -> str:
+    records = sorted({record for record, _ in pins})
+    return HEAD + "".join(f"\n[{record}]\n" + "".join(_lines(pins, record)) for record in records)
+
+
+def _lines(pins: dict[tuple[str, int], Pin], record: str) -> Iterator[str]:
+    for (name, version), pin in sorted(pins.items()):
+        if name == record:
+            told = f'id = {pin.id}, fingerprint = "{pin.fingerprint}", digest = "{pin.digest}"'
+            yield f"v{version} = {{ {told} }}\n"
