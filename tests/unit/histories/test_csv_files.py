@@ -9,7 +9,7 @@ import pytest
 from tillroll.errors import TillrollError
 from tillroll.services.histories.csv_files import csv_files, read_batches
 
-TEXT = b"a,b,c\n1,x,\n2,\"y, z\nw\",3\n"
+TEXT = b'a,b,c\n1,x,\n2,"y, z\nw",3\n'
 
 
 def read(path: Path, *wanted: str) -> pl.DataFrame:
@@ -22,7 +22,9 @@ def made(folder: Path, content: bytes, name: str = "made.csv") -> Path:
     return path
 
 
-@pytest.mark.parametrize("content", [TEXT, gzip.compress(TEXT), b"\xef\xbb\xbf" + TEXT, TEXT.replace(b"\n", b"\r\n")])
+@pytest.mark.parametrize(
+    "content", [TEXT, gzip.compress(TEXT), b"\xef\xbb\xbf" + TEXT, TEXT.replace(b"\n", b"\r\n")]
+)
 def test_plain_gzipped_marked_and_carriage_returned_read_the_same(tmp_path: Path, content: bytes) -> None:
     rows = read(made(tmp_path, content), "a", "c")
     assert rows.rows() == [(1, "1", None), (2, "2", "3")]

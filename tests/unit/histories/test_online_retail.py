@@ -47,7 +47,9 @@ def test_an_invoice_is_an_order_of_the_web_shop(tmp_path: Path) -> None:
     assert placed["order_location_id"] == ""
     assert placed["customer"] == [{"kind": "account", "value": "17850"}]
     assert placed["delivery"] == {"country": "GB", "postcode_area": None, "promise": None}
-    assert lines(placed, "line_id", "sku", "kind", "fulfilment", "quantity", "unit_price_minor", "amount_minor") == [
+    assert lines(
+        placed, "line_id", "sku", "kind", "fulfilment", "quantity", "unit_price_minor", "amount_minor"
+    ) == [
         ("71053", "71053", "PRODUCT", "SHIP", 2, 339, 678),
         ("85123A", "85123A", "PRODUCT", "SHIP", 6, 255, 1530),
     ]
@@ -72,7 +74,9 @@ def test_times_are_london_s_and_days_the_shop_s(tmp_path: Path) -> None:
 
 def test_the_hour_that_comes_twice_is_the_first_and_the_missing_one_is_refused(tmp_path: Path) -> None:
     events, history = imported(tmp_path, row(at="2011-10-30 01:30:00"), row("2", at="2011-03-27 01:30:00"))
-    assert [event["occurred_at"] for event in events["OrderPlaced"]] == [datetime(2011, 10, 30, 0, 30, tzinfo=UTC)]
+    assert [event["occurred_at"] for event in events["OrderPlaced"]] == [
+        datetime(2011, 10, 30, 0, 30, tzinfo=UTC)
+    ]
     assert history.summary.rejected == {"invoice date is no time of the shop": 1}
 
 
@@ -88,7 +92,9 @@ def test_a_repeated_line_is_a_line_of_its_own(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("code", ["POST", "DOT", "C2", "M", "m", "D", "S", "B", "AMAZONFEE", "BANK CHARGES", "CRUK"])
+@pytest.mark.parametrize(
+    "code", ["POST", "DOT", "C2", "M", "m", "D", "S", "B", "AMAZONFEE", "BANK CHARGES", "CRUK"]
+)
 def test_charges_are_money_and_never_goods(tmp_path: Path, code: str) -> None:
     events, _ = imported(tmp_path, row(code=code, quantity=3, price="1.10"))
     assert lines(events["OrderPlaced"][0], "kind", "amount_minor") == [("CHARGE", 330)]
@@ -139,10 +145,21 @@ def test_above_zero_at_no_price_is_a_sale(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("quantity", "price", "pence"),
-    [(1, "0.001", 0), (5, "0.001", 1), (4, "0.001", 0), (1, "1.005", 101), (3, "2.675", 803), (1, "1e3", 100000)],
+    [
+        (1, "0.001", 0),
+        (5, "0.001", 1),
+        (4, "0.001", 0),
+        (1, "1.005", 101),
+        (3, "2.675", 803),
+        (1, "1e3", 100000),
+    ],
 )
-def test_amounts_are_rounded_half_up_to_pence_by_line(tmp_path: Path, quantity: int, price: str, pence: int) -> None:
-    events, _ = imported(tmp_path, row(quantity=quantity, price=price), row("C1", quantity=-quantity, price=price))
+def test_amounts_are_rounded_half_up_to_pence_by_line(
+    tmp_path: Path, quantity: int, price: str, pence: int
+) -> None:
+    events, _ = imported(
+        tmp_path, row(quantity=quantity, price=price), row("C1", quantity=-quantity, price=price)
+    )
     assert lines(events["OrderPlaced"][0], "amount_minor") == [(pence,)]
     assert events["RefundIssued"][0]["amount_minor"] == pence
 
@@ -161,8 +178,14 @@ def test_a_country_without_a_code_is_no_delivery(tmp_path: Path, country: str) -
 @pytest.mark.parametrize(
     ("made", "reason"),
     [
-        (row("A563185", code="B", quantity=1, price="11062.06"), "invoice beginning with A: bad debt, no sale"),
-        (row("A563186", code="B", quantity=1, price="-11062.06"), "invoice beginning with A: bad debt, no sale"),
+        (
+            row("A563185", code="B", quantity=1, price="11062.06"),
+            "invoice beginning with A: bad debt, no sale",
+        ),
+        (
+            row("A563186", code="B", quantity=1, price="-11062.06"),
+            "invoice beginning with A: bad debt, no sale",
+        ),
         (row(""), "no invoice number"),
         (row(code=" "), "no stock code"),
         (row(quantity="2.5"), "quantity is no whole number"),
@@ -196,8 +219,11 @@ def test_a_product_is_described_by_each_name_it_was_sold_under(tmp_path: Path) -
         row("3", name="RED LANTERN", at="2011-01-04 10:00:00"),
         row("4", name="damaged", quantity=-1, price="0.0"),
         row("5", name="POSTAGE", code="POST"),
+        row("6", name="found", quantity=1, price="0.0"),
     )
-    described = [(event["sku"], event["name"], event["occurred_at"].day) for event in events["ProductDescribed"]]
+    described = [
+        (event["sku"], event["name"], event["occurred_at"].day) for event in events["ProductDescribed"]
+    ]
     assert described == [("85123A", "LANTERN", 2), ("85123A", "RED LANTERN", 4)]
 
 

@@ -8,7 +8,9 @@ import polars as pl
 from tillroll.services.histories import REJECT_FRAME, Rejects
 
 ROWS = pl.DataFrame(
-    [("a.csv", "row 1", "torn"), ("a.csv", "row 2", "burnt"), ("b.csv", "row 9", "torn")], REJECT_FRAME, orient="row"
+    [("a.csv", "row 1", "torn"), ("a.csv", "row 2", "burnt"), ("b.csv", "row 9", "torn")],
+    REJECT_FRAME,
+    orient="row",
 )
 
 

@@ -118,7 +118,9 @@ def _explained(path: Path) -> Iterator[None]:
             raise _not_utf8(path) from None
         raise TillrollError(f"{path}: not a whole CSV file ({reason}); mend it or fetch it again") from None
     except OSError as error:
-        raise TillrollError(f"{path}: cannot be read ({error.strerror or error}); check the path and your rights") from None
+        raise TillrollError(
+            f"{path}: cannot be read ({error.strerror or error}); check the path and your rights"
+        ) from None
 
 
 def _not_utf8(path: Path) -> TillrollError:

@@ -20,7 +20,7 @@ def conform(record: str, frame: pl.DataFrame) -> pl.DataFrame:
     absent = [pl.lit(None, dtype).alias(name) for name, dtype in schema.items() if name not in frame.columns]
     utc = pl.col(pl.Datetime("us", None)).dt.replace_time_zone("UTC")
     whole = frame.with_columns(utc).with_columns(absent).select(schema.names())
-    return whole.with_columns(pl.col("training").fill_null(value=False)).cast(dict(schema))
+    return whole.with_columns(pl.col("training").fill_null(value=False)).cast(schema)
 
 
 @cache

@@ -46,11 +46,12 @@ class History:
         A history's ids come from its natural keys, so reading it again (opened anew) gives the same events.
         """
         for record, frame in self.produce(self):
-            if len(frame):
-                self.events[record] += len(frame)
-                yield record, frame
+            self.events[record] += len(frame)
+            yield record, frame
 
     @property
     def summary(self) -> Summary:
         """The counts so far."""
-        return Summary(self.name, dict(sorted(self.events.items())), dict(sorted(self.rejects.counts.items())))
+        return Summary(
+            self.name, dict(sorted(self.events.items())), dict(sorted(self.rejects.counts.items()))
+        )

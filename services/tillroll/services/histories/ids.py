@@ -15,7 +15,7 @@ SEPARATOR = "\x1f"
 def event_ids(source: str, event_type: str, natural_keys: Iterable[str], ordinal: int = 0) -> pl.Series:
     """UUIDv5 over (source, event type, natural key, ordinal), per key."""
     ends = pl.Series(natural_keys, dtype=pl.String)
-    return _uuids((SEPARATOR.join((source, event_type, "")) + ends + SEPARATOR + str(ordinal)))
+    return _uuids(SEPARATOR.join((source, event_type, "")) + ends + SEPARATOR + str(ordinal))
 
 
 def order_event_ids(order_ids: Iterable[str]) -> pl.Series:

@@ -6,15 +6,25 @@ from tillroll.services.histories.rejects import REJECT_FRAME
 
 __all__ = ["CHARGES", "COLUMNS", "parsed", "split"]
 
-COLUMNS = ("InvoiceNo", "StockCode", "Description", "Quantity", "InvoiceDate", "UnitPrice", "CustomerID", "Country")
+COLUMNS = (
+    "InvoiceNo",
+    "StockCode",
+    "Description",
+    "Quantity",
+    "InvoiceDate",
+    "UnitPrice",
+    "CustomerID",
+    "Country",
+)
 
 CHARGES = ("POST", "DOT", "C2", "M", "m", "D", "S", "B", "AMAZONFEE", "BANK CHARGES", "CRUK")
 """Codes of money that is no goods: postage, carriage, manual, discount, samples, bad debt, fees, commission."""
 
 SHOP_ZONE = "Europe/London"
 CURRENCY = "GBP"
-PRICE_DECIMALS = 6
-MICROS_PER_PENNY = 10_000
+PRICE_DECIMALS = 6  # half pence are exact, and no price of the shop has more than three
+MICROS = 1_000_000
+MICROS_PER_PENNY = MICROS // 100
 TIME_FORMATS = ("%Y-%m-%d %H:%M:%S", "%m/%d/%Y %H:%M")
 """The UCI archive's own, and that of its widespread copy as a spreadsheet export."""
 
@@ -52,10 +62,12 @@ def split(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     kept = judged.filter(pl.col("reason").is_null()).drop("reason", "row", "file").with_columns(role=_role())
     refused = judged.filter(pl.col("reason").is_not_null()).select(
         source="file",
-        key=pl.format("row {}, invoice {}, code {}", "row", _invoice.fill_null("?"), pl.col("sku").fill_null("?")),
+        key=pl.format(
+            "row {}, invoice {}, code {}", "row", _invoice.fill_null("?"), pl.col("sku").fill_null("?")
+        ),
         reason="reason",
     )
-    return kept, refused.cast(dict(REJECT_FRAME))
+    return kept, refused.cast(REJECT_FRAME)
 
 
 def _texts(**columns: str) -> list[pl.Expr]:
@@ -64,7 +76,7 @@ def _texts(**columns: str) -> list[pl.Expr]:
 
 def _price(text: pl.Expr) -> pl.Expr:
     exact = text.str.strip_chars().cast(pl.Decimal(38, PRICE_DECIMALS), strict=False)
-    return (exact * 10**PRICE_DECIMALS).cast(pl.Int64, strict=False)
+    return (exact * MICROS).cast(pl.Int64, strict=False)
 
 
 def _pence(micros: pl.Expr) -> pl.Expr:
@@ -73,7 +85,9 @@ def _pence(micros: pl.Expr) -> pl.Expr:
 
 def _local_time(text: pl.Expr) -> pl.Expr:
     """The shop's clock. The hour that comes twice in autumn is the first; the one left out in spring is none."""
-    tries = [text.str.strip_chars().str.to_datetime(form, time_unit="us", strict=False) for form in TIME_FORMATS]
+    tries = [
+        text.str.strip_chars().str.to_datetime(form, time_unit="us", strict=False) for form in TIME_FORMATS
+    ]
     return pl.coalesce(tries).dt.replace_time_zone(SHOP_ZONE, ambiguous="earliest", non_existent="null")
 
 
@@ -102,4 +116,6 @@ def _reason() -> pl.Expr:
         "charge of nothing": below & (pl.col("kind") == "CHARGE"),
     }
     none = pl.lit(None, pl.String)
-    return pl.coalesce([pl.when(holds).then(pl.lit(reason)).otherwise(none) for reason, holds in reasons.items()])
+    return pl.coalesce(
+        [pl.when(holds).then(pl.lit(reason)).otherwise(none) for reason, holds in reasons.items()]
+    )

@@ -36,7 +36,9 @@ GZIP_RATIO = 8
 
 
 @contextmanager
-def history(paths: Iterable[Path], *, chunk: int = CHUNK, rejects: Rejects | None = None) -> Iterator[History]:
+def history(
+    paths: Iterable[Path], *, chunk: int = CHUNK, rejects: Rejects | None = None
+) -> Iterator[History]:
     """The invoices in the files and folders of `paths`; frames of at most `chunk` events.
 
     Reads and checks every file before it yields. Raises TillrollError for what cannot be read.
@@ -48,7 +50,11 @@ def history(paths: Iterable[Path], *, chunk: int = CHUNK, rejects: Rejects | Non
         names = _Names()
         rows = _set_aside(files, spool, names, refused)
         yield History(
-            "Online Retail", rows, refused, lambda opened: _produce(opened, spool, names, chunk), done=refused.total
+            "Online Retail",
+            rows,
+            refused,
+            lambda opened: _produce(opened, spool, names, chunk),
+            done=refused.total,
         )
 
 
@@ -86,12 +92,17 @@ class _Names:
     """What each product was called, and since when; grows with the assortment, not with the sales."""
 
     def __init__(self) -> None:
-        self._first = pl.DataFrame(schema={"sku": pl.String, "name": pl.String, "occurred_at": pl.Datetime("us", "UTC")})
+        self._first = pl.DataFrame(
+            schema={"sku": pl.String, "name": pl.String, "occurred_at": pl.Datetime("us", "UTC")}
+        )
 
     def add(self, rows: pl.DataFrame) -> None:
         """Names on lines sold at a price; on others the description is often a note."""
         named = rows.filter(
-            pl.col("role") == "sale", pl.col("kind") == "PRODUCT", pl.col("micros") > 0, pl.col("description") != ""
+            pl.col("role") == "sale",
+            pl.col("kind") == "PRODUCT",
+            pl.col("micros") > 0,
+            pl.col("description") != "",
         ).select("sku", name="description", occurred_at="at")
         self._first = pl.concat([self._first, named]).group_by("sku", "name").agg(pl.col("occurred_at").min())
 
@@ -126,7 +137,9 @@ def _numbered(rows: pl.DataFrame, role: str) -> pl.DataFrame:
     Lines of a code are numbered by what they say, not by where they stood, so that the order of the input
     does not matter; lines that say the same are alike.
     """
-    wanted = rows.filter(pl.col("role") == role).sort("invoice", "sku", "at", "quantity", "micros", "description")
+    wanted = rows.filter(pl.col("role") == role).sort(
+        "invoice", "sku", "at", "quantity", "micros", "description"
+    )
     nth = pl.int_range(1, pl.len() + 1).over("invoice", "sku")
     again = pl.concat_str("sku", pl.lit("/"), nth)
     return wanted.with_columns(line_id=pl.when(nth == 1).then("sku").otherwise(again))
@@ -151,14 +164,19 @@ def _heads(lines: pl.DataFrame) -> pl.DataFrame:
 
 def _with_lines(heads: pl.DataFrame, lines: pl.DataFrame, *fields: str) -> pl.DataFrame:
     """Invoices that have such lines, with them."""
-    nested = lines.group_by("invoice", maintain_order=True).agg(lines=pl.struct(*fields, location_id=pl.lit(NOWHERE)))
+    nested = lines.group_by("invoice", maintain_order=True).agg(
+        lines=pl.struct(*fields, location_id=pl.lit(NOWHERE))
+    )
     return heads.join(nested, on="invoice", maintain_order="left")
 
 
 def _sales(lines: pl.DataFrame, chunk: int) -> Iterator[EventFrame]:
     """An invoice is printed as the goods go out: placed, sourced and shipped at once."""
     heads = _heads(lines).with_columns(
-        order_id="invoice", order_channel=pl.lit(CHANNEL), order_business_date="business_date", parcel_id="invoice"
+        order_id="invoice",
+        order_channel=pl.lit(CHANNEL),
+        order_business_date="business_date",
+        parcel_id="invoice",
     )
     code = pl.col("country").replace_strict(COUNTRY_CODES, default=None, return_dtype=pl.String)
     delivery = pl.when(code.is_not_null()).then(pl.struct(country=code))
@@ -178,7 +196,9 @@ def _returns(lines: pl.DataFrame, chunk: int) -> Iterator[EventFrame]:
     back = lines.with_columns(-pl.col("quantity", "amount_minor"), disposition=pl.lit("sellable"))
     heads = _heads(back).with_columns(return_id="invoice", refund_id="invoice", location_id=pl.lit(NOWHERE))
     fields = ("line_id", "sku", "kind", "quantity", "amount_minor")
-    yield from _chunks("ReturnReceived", _identified("ReturnReceived", _with_lines(heads, back, *fields)), chunk)
+    yield from _chunks(
+        "ReturnReceived", _identified("ReturnReceived", _with_lines(heads, back, *fields)), chunk
+    )
     products = back.filter(pl.col("kind") == "PRODUCT")
     disposed = _with_lines(heads, products, *fields, "disposition")
     yield from _chunks("ReturnDispositioned", _identified("ReturnDispositioned", disposed), chunk)

@@ -39,6 +39,10 @@ class Tables:
         """The result of one query, whole."""
         return pl.DataFrame(self._connection.execute(_script(name)).to_arrow_table())
 
+    def number(self, name: str) -> int:
+        """The one number that a query gives."""
+        return int(self.rows(name).item())
+
     def batches(self, name: str, size: int) -> Iterator[pl.DataFrame]:
         """The result of one query in frames of about `size` rows, fetched as they are asked for."""
         for batch in self._connection.execute(_script(name)).to_arrow_reader(size):
@@ -60,7 +64,7 @@ def generated(scale: float) -> Iterator[Tables]:
     Nothing is fetched: the extension comes from its wheel. Raises UsageError, ConfigurationError, DiskFull.
     """
     if not (math.isfinite(scale) and scale >= 0):
-        raise UsageError(f"the scale of TPC-DS is a number above 0, as 0.01; got {scale}")
+        raise UsageError(f"the scale of TPC-DS is a number, 0.01 or so, and never below 0; got {scale}")
     duckdb, extension = _duckdb()
     with tempfile.TemporaryDirectory(prefix="tillroll-tpcds-") as folder:
         connection = duckdb.connect(str(Path(folder, "tpcds.duckdb")), config=_settings(folder))
@@ -69,7 +73,9 @@ def generated(scale: float) -> Iterator[Tables]:
             connection.execute("CALL dsdgen(sf = $scale)", {"scale": scale})
             yield Tables(connection)
         except duckdb.IOException as error:
-            raise DiskFull(f"no room for TPC-DS at scale {scale} in {folder}: {_line(error)}; set TMPDIR") from error
+            raise DiskFull(
+                f"no room for TPC-DS at scale {scale} in {folder}: {_line(error)}; set TMPDIR"
+            ) from error
         except duckdb.Error as error:
             raise TillrollError(f"DuckDB failed on TPC-DS at scale {scale}: {_line(error)}") from error
         finally:
@@ -96,7 +102,9 @@ def _duckdb() -> tuple[ModuleType, Path]:
     root = Path(str(package.__file__)).parent
     extension = root / "extensions" / f"v{duckdb.__version__}" / "tpcds.duckdb_extension"
     if not extension.is_file():
-        raise ConfigurationError(f"duckdb-extension-tpcds is not the one of duckdb {duckdb.__version__}: {EXTRA}")
+        raise ConfigurationError(
+            f"duckdb-extension-tpcds is not the one of duckdb {duckdb.__version__}: {EXTRA}"
+        )
     return duckdb, extension
 
 

@@ -51,7 +51,7 @@ def history_of(
     """The history that `tables` hold."""
     tables.set("event_namespace", EVENT_NAMESPACE.bytes)
     tables.run("macros")
-    total = tables.rows("source_rows")["rows"].sum()
+    total = tables.number("source_rows")
     return History(name, total, rejects or Rejects(), lambda opened: _produce(tables, opened, chunk))
 
 
@@ -76,7 +76,7 @@ def _channel(tables: Tables, opened: History, channel: str, chunk: int) -> Itera
         for record in ORDER_RECORDS:
             yield from _parts(record, _events(tables, record), chunk)
         opened.rejects.add(tables.rows("rejected_orders"))
-        opened.done += tables.rows("range_rows")["rows"].sum()
+        opened.done += tables.number("range_rows")
 
 
 def _events(tables: Tables, record: str) -> pl.DataFrame:

@@ -1,6 +1,6 @@
 -- Rows that become events or rejects, for progress.
-SELECT count(*) AS rows FROM store_sales UNION ALL SELECT count(*) FROM store_returns
-UNION ALL SELECT count(*) FROM catalog_sales UNION ALL SELECT count(*) FROM catalog_returns
-UNION ALL SELECT count(*) FROM web_sales UNION ALL SELECT count(*) FROM web_returns
-UNION ALL SELECT count(*) FROM inventory
-UNION ALL SELECT count(*) FROM item UNION ALL SELECT count(*) FROM store UNION ALL SELECT count(*) FROM warehouse;
+SELECT (SELECT count(*) FROM store_sales) + (SELECT count(*) FROM store_returns)
+     + (SELECT count(*) FROM catalog_sales) + (SELECT count(*) FROM catalog_returns)
+     + (SELECT count(*) FROM web_sales) + (SELECT count(*) FROM web_returns)
+     + (SELECT count(*) FROM inventory)
+     + (SELECT count(*) FROM item) + (SELECT count(*) FROM store) + (SELECT count(*) FROM warehouse) AS rows;
