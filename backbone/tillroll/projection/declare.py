@@ -338,11 +338,10 @@ def _checked(
             raise DeclarationError(
                 f"{where}.{column.name}_count is taken: it carries the counts of {column.name}"
             )
-        if column.rule in (Rule.SUM, Rule.LEVEL) and column.type not in (int, float):
-            raise DeclarationError(f"{where}.{column.name}: only int and float can be summed")
-        if column.rule is Rule.SUM and column.type is float:
+        if column.rule in (Rule.SUM, Rule.LEVEL) and column.type is not int:
             raise DeclarationError(
-                f"{where}.{column.name}: a float sum depends on the order of its terms; use whole minor units"
+                f"{where}.{column.name}: only int can be summed; a sum of floats depends on their order, so use "
+                "whole minor units"
             )
     return columns, expressions
 

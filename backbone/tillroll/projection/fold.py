@@ -13,7 +13,17 @@ from tillroll.log.port import Batch, Position
 from tillroll.log.records import RECORD_FRAME
 from tillroll.projection.declare import Deltas, Projection, TableSpec
 from tillroll.projection.frame import ORDINAL, ROW, Frame
-from tillroll.projection.merge import AT, ORDER, TableDeltas, contributions, order_key, reduce, weigh
+from tillroll.projection.merge import (
+    AT,
+    ORDER,
+    TableDeltas,
+    contributions,
+    needs_order,
+    needs_time,
+    order_key,
+    reduce,
+    weigh,
+)
 
 __all__ = ["Failure", "FailureBudget", "Folded", "Folder", "combine"]
 
@@ -198,14 +208,15 @@ def _checked(table: TableSpec, rows: pl.DataFrame, events: pl.DataFrame) -> pl.D
 
 
 def _with_time(table: TableSpec, rows: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
-    if not any(column.rule.ordered for column in table.values):
-        return rows.drop(ROW, ORDINAL)
-    origin = events.select("occurred_at", "source_seq", "event_id")[rows[ROW]]
-    timed = pl.concat([rows, origin.rename(lambda name: f"_{name}")], how="horizontal")
-    order = order_key(pl.col("_occurred_at"), pl.col("_source_seq"), pl.col("_event_id"), pl.col(ORDINAL))
-    return timed.with_columns(order.alias(ORDER), pl.col("_occurred_at").alias(AT)).drop(
-        ROW, ORDINAL, "_occurred_at", "_source_seq", "_event_id"
-    )
+    """ORDER and AT, as far as the given columns need them, from the events that the rows stem from."""
+    ordered = needs_order(table, rows.columns)
+    if ordered or needs_time(table, rows.columns):
+        rows = rows.with_columns(events["occurred_at"].gather(rows[ROW]).alias(AT))
+    if ordered:
+        origin = events.select("source_seq", "event_id")[rows[ROW]].with_columns(rows[AT], rows[ORDINAL])
+        key = order_key(pl.col(AT), pl.col("source_seq"), pl.col("event_id"), pl.col(ORDINAL))
+        rows = rows.with_columns(origin.select(key.alias(ORDER)))
+    return rows.drop(ROW, ORDINAL)
 
 
 # --- failures ----------------------------------------------------------------------------------------

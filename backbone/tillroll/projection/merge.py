@@ -8,27 +8,41 @@ Internal columns beside a column c: ``c__order`` (First, Latest, Append: the pla
 ``c__count``, ``c__count_at``, ``c__order`` (Level: the newest count). A Level's moves are rows of their own.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import polars as pl
 
 from tillroll.projection.declare import Column, Rule, TableSpec
 
-__all__ = ["AT", "ORDER", "TableDeltas", "finish", "order_key", "reduce", "weigh"]
+__all__ = [
+    "AT",
+    "ORDER",
+    "TableDeltas",
+    "complete",
+    "contributions",
+    "finish",
+    "needs_order",
+    "needs_time",
+    "order_key",
+    "reduce",
+    "stored",
+    "weigh",
+    "with_moved",
+]
 
 ORDER, AT = "_order", "_at"
 """Columns that the runtime adds to a handler's rows: order key (order_key), and occurred_at."""
 
 _MICROS_TO_YEAR_1 = 62_135_596_800_000_000
-_ITEM = "k", "v"  # entries of an Append or Union: what they are told apart by, and the value
+_INSTANT = pl.Datetime("us", "UTC")
 
 
 @dataclass(frozen=True, slots=True)
 class TableDeltas:
     """Reduced contributions to one table.
 
-    rows: one row per key. moves: per Level column, rows of key, `at`, `delta`, one per key and instant.
+    rows: one row per key. moves: per Level column, rows of key, `at`, `delta`.
     """
 
     rows: pl.DataFrame
@@ -67,41 +81,56 @@ def weigh(table: TableSpec, rows: pl.DataFrame, weight: int) -> pl.DataFrame:
 # --- a handler's rows -> contributions --------------------------------------------------------------
 
 
+def needs_order(table: TableSpec, given: Iterable[str]) -> bool:
+    """Whether rows with the columns `given` contribute anything that its place in time decides."""
+    names = {c.name for c in table.ruled(Rule.FIRST, Rule.LATEST, Rule.APPEND)}
+    return not (names | {f"{c.name}_count" for c in table.ruled(Rule.LEVEL)}).isdisjoint(given)
+
+
+def needs_time(table: TableSpec, given: Iterable[str]) -> bool:
+    """Whether rows with the columns `given` count or move a Level."""
+    levels = table.ruled(Rule.LEVEL)
+    return not {name for c in levels for name in (c.name, f"{c.name}_count")}.isdisjoint(given)
+
+
 def contributions(table: TableSpec, rows: pl.DataFrame) -> TableDeltas:
-    """A handler's rows (key, declared columns, ORDER, AT) in the form that `reduce` reduces."""
-    columns = [*table.key]
+    """A handler's rows (key, some of the columns, ORDER and AT as needed) in the form that `reduce` reduces.
+
+    Columns that are not given stay away: most handlers touch few of them.
+    """
+    columns: list[str | pl.Expr] = [*table.key]
+    moves = {}
     for column in table.values:
-        columns += _raw(column, rows)
-    moves = {c.name: _moves(table, c, rows) for c in table.ruled(Rule.LEVEL) if c.name in rows.columns}
+        if column.name in rows.columns and column.rule is Rule.LEVEL:
+            moves[column.name] = _moves(table, column, rows)
+        elif column.name in rows.columns:
+            columns += _raw(column)
+        if column.rule is Rule.LEVEL and f"{column.name}_count" in rows.columns:
+            columns += _raw_count(column)
     return TableDeltas(rows.select(columns), moves)
 
 
-def _raw(column: Column, rows: pl.DataFrame) -> Iterator[pl.Expr]:
-    name, given = column.name, column.name in rows.columns
-    value = pl.col(name).cast(column.dtype) if given else pl.lit(None, column.dtype)
-    order = pl.when(value.is_not_null()).then(ORDER) if given else pl.lit(None, pl.String)
+def _raw(column: Column) -> Iterator[pl.Expr]:
+    name = column.name
+    value = pl.col(name).cast(column.dtype)
+    there = pl.when(value.is_not_null())
     match column.rule:
-        case Rule.LEVEL:
-            yield from _raw_count(column, rows)
         case Rule.FIRST | Rule.LATEST:
-            yield from (value.alias(name), order.alias(f"{name}__order"))
+            yield from (value, there.then(ORDER).alias(f"{name}__order"))
         case Rule.APPEND | Rule.UNION:
-            key = order if column.rule is Rule.APPEND else value.cast(pl.String)
+            key = pl.col(ORDER) if column.rule is Rule.APPEND else value.cast(pl.String)
             entry = pl.struct(key.alias("k"), value.alias("v"))
-            yield pl.when(value.is_not_null()).then(pl.concat_list(entry)).alias(name)
+            yield there.then(pl.concat_list(entry)).alias(name)
         case _:
-            yield value.alias(name)
+            yield value
 
 
-def _raw_count(column: Column, rows: pl.DataFrame) -> Iterator[pl.Expr]:
-    name, given = f"{column.name}_count", f"{column.name}_count" in rows.columns
-    value = pl.col(name).cast(column.dtype) if given else pl.lit(None, column.dtype)
-    there = pl.when(value.is_not_null()) if given else pl.when(False)
-    yield value.alias(f"{column.name}__count")
-    yield there.then(pl.col(AT) if given else pl.lit(None, pl.Datetime("us", "UTC"))).alias(
-        f"{column.name}__count_at"
-    )
-    yield there.then(pl.col(ORDER) if given else pl.lit(None, pl.String)).alias(f"{column.name}__order")
+def _raw_count(column: Column) -> Iterator[pl.Expr]:
+    count = pl.col(f"{column.name}_count").cast(column.dtype)
+    there = pl.when(count.is_not_null())
+    yield count.alias(f"{column.name}__count")
+    yield there.then(AT).alias(f"{column.name}__count_at")
+    yield there.then(ORDER).alias(f"{column.name}__order")
 
 
 def _moves(table: TableSpec, column: Column, rows: pl.DataFrame) -> pl.DataFrame:
@@ -114,16 +143,18 @@ def _moves(table: TableSpec, column: Column, rows: pl.DataFrame) -> pl.DataFrame
 
 
 def reduce(table: TableSpec, parts: Sequence[TableDeltas]) -> TableDeltas:
-    """One row per key, one move per key and instant, moves before the newest count dropped."""
-    rows = pl.concat([part.rows for part in parts])
-    merged = rows.group_by(table.key).agg(*(e for c in table.values for e in _reduced(c)))
+    """One row per key; moves up to the newest count of their key dropped."""
+    rows = pl.concat([part.rows for part in parts], how="diagonal")
+    merged = rows.group_by(table.key).agg(*(e for c in table.values for e in _reduced(c, rows.columns)))
     moves = {c.name: _reduced_moves(table, c, parts, merged) for c in table.ruled(Rule.LEVEL)}
     return TableDeltas(merged, {name: frame for name, frame in moves.items() if len(frame)})
 
 
-def _reduced(column: Column) -> Iterator[pl.Expr]:
+def _reduced(column: Column, given: Collection[str]) -> Iterator[pl.Expr]:
     name = column.name
     order = f"{name}__order"
+    if (order if column.rule is Rule.LEVEL else name) not in given:
+        return
     match column.rule:
         case Rule.SUM:
             yield pl.col(name).sum()
@@ -132,12 +163,12 @@ def _reduced(column: Column) -> Iterator[pl.Expr]:
         case Rule.MAX:
             yield pl.col(name).max()
         case Rule.FIRST:
-            yield from (pl.col(c).sort_by(order, nulls_last=True).first() for c in (name, order))
+            yield from (pl.col(name).min_by(order), pl.col(order).min())
         case Rule.LATEST:
-            yield from (pl.col(c).sort_by(order, nulls_last=False).last() for c in (name, order))
+            yield from (pl.col(name).max_by(order), pl.col(order).max())
         case Rule.LEVEL:
-            newest = (f"{name}__count", f"{name}__count_at", order)
-            yield from (pl.col(c).sort_by(order, nulls_last=False).last() for c in newest)
+            yield from (pl.col(f"{name}__count").max_by(order), pl.col(f"{name}__count_at").max_by(order))
+            yield pl.col(order).max()
         case _:
             yield pl.col(name).drop_nulls().list.explode(empty_as_null=False).unique()
 
@@ -146,11 +177,11 @@ def _reduced_moves(
     table: TableSpec, column: Column, parts: Sequence[TableDeltas], merged: pl.DataFrame
 ) -> pl.DataFrame:
     given = [part.moves[column.name] for part in parts if column.name in part.moves]
-    if not given:
-        return pl.DataFrame()
-    moves = pl.concat(given).group_by(*table.key, "at").agg(pl.col("delta").sum())
-    counted = merged.select(*table.key, counted=f"{column.name}__count_at").drop_nulls("counted")
-    return _after_counts(table, moves, counted)
+    moves = pl.concat(given) if given else pl.DataFrame()
+    counted = f"{column.name}__count_at"
+    if not given or counted not in merged.columns:
+        return moves
+    return _after_counts(table, moves, merged.select(*table.key, counted=counted).drop_nulls("counted"))
 
 
 def _after_counts(table: TableSpec, moves: pl.DataFrame, counted: pl.DataFrame) -> pl.DataFrame:
@@ -159,6 +190,30 @@ def _after_counts(table: TableSpec, moves: pl.DataFrame, counted: pl.DataFrame) 
         return moves
     later = pl.col("counted").is_null() | (pl.col("at") > pl.col("counted"))
     return moves.join(counted, on=table.key, how="left").filter(later).drop("counted")
+
+
+def complete(table: TableSpec, rows: pl.DataFrame) -> pl.DataFrame:
+    """Reduced rows with every column that a contribution can have, null (a Sum: 0) where none was given."""
+    absent = []
+    for column in table.values:
+        for name, dtype in stored(column):
+            if name not in rows.columns:
+                absent.append(pl.lit(0 if column.rule is Rule.SUM else None, dtype).alias(name))
+    return rows.with_columns(absent)
+
+
+def stored(column: Column) -> list[tuple[str, pl.DataType]]:
+    """(name, type) of what a reduced contribution carries for `column`, a Level's moves aside."""
+    name, dtype, order = column.name, column.dtype, f"{column.name}__order"
+    match column.rule:
+        case Rule.FIRST | Rule.LATEST:
+            return [(name, dtype), (order, pl.String())]
+        case Rule.LEVEL:
+            return [(f"{name}__count", dtype), (f"{name}__count_at", _INSTANT), (order, pl.String())]
+        case Rule.APPEND | Rule.UNION:
+            return [(name, pl.List(pl.Struct({"k": pl.String(), "v": dtype})))]
+        case _:
+            return [(name, dtype)]
 
 
 # --- one row per key -> what a reader sees ----------------------------------------------------------
@@ -175,7 +230,7 @@ def finish(table: TableSpec, deltas: TableDeltas) -> pl.DataFrame:
 
 def with_moved(table: TableSpec, deltas: TableDeltas) -> pl.DataFrame:
     """The rows with ``c__moved`` for every Level column c: the sum of the key's moves, 0 where it has none."""
-    rows = deltas.rows
+    rows = complete(table, deltas.rows)
     for column in table.ruled(Rule.LEVEL):
         moved = f"{column.name}__moved"
         if column.name not in deltas.moves:
