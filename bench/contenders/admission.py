@@ -1,0 +1,22 @@
+"""tillroll's admission of a Kafka log, one process."""
+
+from typing import Any
+
+from bench.contenders import run
+from tillroll.contract.registry import load_contract
+from tillroll.services.admission.admitter import Admitter
+from tillroll.settings import open_log, open_store
+
+
+def admit(job: dict[str, Any]) -> dict[str, Any]:
+    """Admit `events` records."""
+    admitter = Admitter(open_log(job["log"], None), open_store(job["store"], None), load_contract())
+    events = 0
+    while events < job["events"]:
+        events += admitter.step(0.2) or 0
+    admitter.close()
+    return {"events": events}
+
+
+if __name__ == "__main__":
+    run(admit)
