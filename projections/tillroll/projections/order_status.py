@@ -68,6 +68,12 @@ COUNTERS = (
     "returned", "unknown_quantities",
 )  # fmt: skip
 
+HEADER = (
+    "order_id", "channel", "business_date", "location_id", "currency", "placed_at", "held", "payment_method",
+    "language", "delivery_country", "delivery_postcode_area", "delivery_promise", "authorized_minor",
+    "captured_minor", "refunded_minor", "unknown_amounts",
+)  # fmt: skip
+
 
 class OrderStatus(Projection):
     """One row per order (`order_status`) and per line (`order_status_lines`): counters, money, status."""
@@ -114,13 +120,14 @@ class OrderStatus(Projection):
 
     views: ClassVar[Mapping[str, str]] = {
         "order_status": f"""
-            select *, case when held and status in ('placed', 'sourced', 'incomplete') then 'held' else status end as order_status
-              from (select *, {STATUS} as status
+            select {", ".join(HEADER + COUNTERS)},
+                   case when held and stage in ('placed', 'sourced', 'incomplete') then 'held' else stage end as status
+              from (select *, {STATUS} as stage
                       from (select o.*, {", ".join(f"coalesce(l.{c}, 0) as {c}" for c in COUNTERS)}
                               from {{orders}} as o
                               left join (select order_id, {", ".join(f"cast(sum({c}) as bigint) as {c}" for c in COUNTERS)}
                                            from {{lines}} group by order_id) as l
-                                on o.order_id = l.order_id) as counted) as judged"""
+                                on o.order_id = l.order_id) as counted) as staged"""
     }
 
     @on(OrderPlaced)
