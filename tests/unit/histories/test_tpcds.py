@@ -1,7 +1,6 @@
 """TPC-DS by the rules of domain.md 6, on tables made for each rule."""
 
 import io
-import uuid
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from typing import Any
@@ -9,8 +8,8 @@ from typing import Any
 import pytest
 
 from tillroll.errors import UsageError
+from tillroll.events import event_id_for
 from tillroll.services.histories import History, Rejects, tpcds
-from tillroll.services.histories.ids import EVENT_NAMESPACE
 from tillroll.services.histories.tables import Tables, generated
 
 Events = dict[str, list[dict[str, Any]]]
@@ -284,13 +283,13 @@ def test_an_address_becomes_a_country_and_a_postcode_area(tables: Tables) -> Non
     assert placed["delivery"] == {"country": "US", "postcode_area": "861", "promise": None}
 
 
-def test_ids_are_those_of_the_standard_library(tables: Tables) -> None:
+def test_ids_are_those_of_single_events(tables: Tables) -> None:
     web_line(tables)
     events, _ = imported(tables)
-    order = "OrderPlaced\x1ftpcds-web-1"
-    assert events["OrderPlaced"][0]["event_id"] == str(uuid.uuid5(EVENT_NAMESPACE, order))
-    parcel = "tpcds/web\x1fParcelShipped\x1ftpcds-web-1\x1f1"
-    assert events["ParcelShipped"][0]["event_id"] == str(uuid.uuid5(EVENT_NAMESPACE, parcel))
+    assert events["OrderPlaced"][0]["event_id"] == event_id_for("any", "OrderPlaced", "tpcds-web-1")
+    assert events["ParcelShipped"][0]["event_id"] == event_id_for(
+        "tpcds/web", "ParcelShipped", "tpcds-web-1", 1
+    )
 
 
 def test_orders_of_many_ranges_are_all_read(tables: Tables, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,26 +1,21 @@
-"""Event ids of histories, a column at a time."""
+"""Event ids of histories: what ``tillroll.events.event_id_for`` gives one by one, a column at a time."""
 
-import uuid
 from collections.abc import Iterable
 from hashlib import sha1
 
 import polars as pl
 
-__all__ = ["EVENT_NAMESPACE", "event_ids", "order_event_ids", "uuids"]
+from tillroll.events import EVENT_NAMESPACE, SEPARATOR
 
-EVENT_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "tillroll:event")
-SEPARATOR = "\x1f"
+__all__ = ["event_ids", "uuids"]
 
 
 def event_ids(source: str, event_type: str, natural_keys: Iterable[str], ordinal: int = 0) -> pl.Series:
-    """UUIDv5 over (source, event type, natural key, ordinal), per key."""
-    ends = pl.Series(natural_keys, dtype=pl.String)
-    return _uuids(SEPARATOR.join((source, event_type, "")) + ends + SEPARATOR + str(ordinal))
-
-
-def order_event_ids(order_ids: Iterable[str]) -> pl.Series:
-    """The ids of OrderPlaced, which derive from the order alone."""
-    return _uuids("OrderPlaced" + SEPARATOR + pl.Series(order_ids, dtype=pl.String))
+    """UUIDv5 over (source, event type, natural key, ordinal), per key; OrderPlaced's over type and key alone."""
+    keys = pl.Series(natural_keys, dtype=pl.String)
+    if event_type == "OrderPlaced":
+        return _uuids(event_type + SEPARATOR + keys)
+    return _uuids(SEPARATOR.join((source, event_type, "")) + keys + SEPARATOR + str(ordinal))
 
 
 def _uuids(names: pl.Series) -> pl.Series:

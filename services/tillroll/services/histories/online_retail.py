@@ -16,7 +16,7 @@ from tillroll.services.histories.countries import COUNTRY_CODES
 from tillroll.services.histories.csv_files import csv_files, read_batches
 from tillroll.services.histories.frames import conform
 from tillroll.services.histories.history import CHUNK, EventFrame, History
-from tillroll.services.histories.ids import event_ids, order_event_ids
+from tillroll.services.histories.ids import event_ids
 from tillroll.services.histories.invoice_rows import COLUMNS, parsed, split
 from tillroll.services.histories.rejects import Rejects
 from tillroll.services.histories.spool import Spool
@@ -184,7 +184,7 @@ def _sales(lines: pl.DataFrame, chunk: int) -> Iterator[EventFrame]:
         heads.with_columns(delivery=delivery), lines.with_columns(fulfilment=pl.lit("SHIP")),
         "line_id", "sku", "kind", "fulfilment", "quantity", "unit_price_minor", "amount_minor",
     )  # fmt: skip
-    yield from _chunks("OrderPlaced", placed.with_columns(order_event_ids(placed["order_id"])), chunk)
+    yield from _chunks("OrderPlaced", _identified("OrderPlaced", placed), chunk)
     products = lines.filter(pl.col("kind") == "PRODUCT")
     moved = _with_lines(heads, products, "line_id", "sku", "quantity")
     for record in ("LineSourced", "ParcelShipped"):

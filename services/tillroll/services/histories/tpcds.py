@@ -9,9 +9,10 @@ from datetime import UTC, datetime
 
 import polars as pl
 
+from tillroll.events import EVENT_NAMESPACE
 from tillroll.services.histories.frames import conform
 from tillroll.services.histories.history import CHUNK, EventFrame, History
-from tillroll.services.histories.ids import EVENT_NAMESPACE, event_ids, uuids
+from tillroll.services.histories.ids import event_ids, uuids
 from tillroll.services.histories.rejects import Rejects
 from tillroll.services.histories.tables import Tables, generated
 

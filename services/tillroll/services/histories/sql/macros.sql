@@ -1,7 +1,7 @@
 -- Names and ids that every query of the TPC-DS history shares.
 
 -- What an event id is made of (tillroll.services.histories.ids gives it the form of a UUID, and a test holds it
--- equal to the contract's event_id_for). OrderPlaced's derives from the order alone.
+-- equal to tillroll.events.event_id_for). OrderPlaced's derives from the order alone.
 CREATE OR REPLACE TEMP MACRO event_digest(source, type, natural_key, ordinal) AS
     sha1(getvariable('event_namespace') || encode(concat_ws(chr(31), source, type, natural_key, ordinal)));
 
