@@ -75,7 +75,14 @@ class ContractError(TillrollError):
 
 
 class MalformedEvent(TillrollError):
-    """Bytes or fields that are no event of the contract."""
+    """Bytes or fields that are no event of the contract.
+
+    field: the path of the field that is to blame (``lines[0].quantity``), "" where none is; reason: what is wrong with it.
+    """
+
+    def __init__(self, message: str, *, field: str = "", reason: str = ""):
+        super().__init__(message)
+        self.field, self.reason = field, reason or message
 
 
 class TopicMissing(TillrollError):
