@@ -26,6 +26,10 @@ Connection = psycopg.Connection[tuple[Any, ...]]
 OLDEST_SERVER = 15  # UNLOGGED, multiranges and MERGE as used here; tested on 15 and 18
 CONNECT_SECONDS = 10.0
 
+# SQLSTATE (https://www.postgresql.org/docs/current/errcodes-appendix.html): connection exceptions, too many
+# connections, a server that is shutting down, has crashed or is not up yet, a session that sat idle for too long.
+LOST = ("08", "53300", "57P01", "57P02", "57P03", "57P05")
+
 
 class Database:
     """A lazily opened pool of connections to one PostgreSQL database, safe to share between threads.
@@ -103,9 +107,8 @@ def _translate(error: Exception, what: str, where: str) -> TillrollError | None:
         return AccessRefused(f"{place} refuses access: {text}; check user, password and rights")
     if isinstance(error, pg.InvalidCatalogName) or 'database "' in text:
         return ConfigurationError(f"{place}: {text}; create the database or name another one")
-    lost = isinstance(error, pg.OperatorIntervention | PoolTimeout) or (
-        isinstance(error, psycopg.OperationalError)
-        and error.sqlstate in (None, "08006", "08001", "08003", "08000")
+    lost = isinstance(error, PoolTimeout) or (
+        isinstance(error, psycopg.OperationalError) and (error.sqlstate or "08").startswith(LOST)
     )
     return _unavailable(what)(f"{place} does not answer: {text}; is it running?") if lost else None
 

@@ -91,9 +91,11 @@ class GroupReader:
         """See Subscription.close."""
         held = self.assignment()
         self._positions.clear()
-        if held:
-            self._on_revoked(held)
-        self._membership.leave()
+        try:
+            if held:
+                self._on_revoked(held)
+        finally:
+            self._membership.leave()
 
     def _refresh(self) -> None:
         """Take up and hand over partitions when the group has changed."""

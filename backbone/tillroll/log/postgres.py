@@ -4,9 +4,10 @@ Append is one function call (postgres.sql): it locks the end of the partition, r
 before, and inserts the batch. A NOTIFY wakes readers.
 """
 
+import math
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from importlib.resources import files
 from typing import Any
@@ -16,7 +17,7 @@ import psycopg
 
 from tillroll.contract.registry import TopicSpec
 from tillroll.database import Connection, Database
-from tillroll.errors import PositionOutOfRange, TopicMissing
+from tillroll.errors import LogUnavailable, MalformedEvent, PositionOutOfRange, TopicMissing
 from tillroll.log.encode import encode_values
 from tillroll.log.group import POLL_BYTES, GroupReader
 from tillroll.log.port import (
@@ -76,10 +77,11 @@ class PostgresLog:
 
     def create_topics(self, topics: Iterable[TopicSpec]) -> None:
         """See EventLog.create_topics."""
-        rows = [(spec.name, n) for spec in topics for n in range(spec.partitions)]
+        rows = [(spec.name, spec.partitions - 1, spec.name) for spec in topics]
         with self._open() as connection:
             connection.cursor().executemany(
-                "insert into tillroll_log.partitions (topic, partition) values (%s, %s) on conflict do nothing",
+                "insert into tillroll_log.partitions (topic, partition) select %s, n from generate_series(0, %s) as n "
+                "where not exists (select from tillroll_log.partitions where topic = %s) on conflict do nothing",
                 rows,
             )
 
@@ -97,20 +99,22 @@ class PostgresLog:
 
     def append(self, topic: str, partition: int, records: Sequence[Record]) -> list[Appended]:
         """See EventLog.append."""
-        firsts: dict[str, Record] = {}
-        for record in records:
-            firsts.setdefault(record.event_id, record)
-        fresh, seen = list(firsts.values()), dict[str, Position]()
+        firsts: dict[str, int] = {}
+        for at, record in enumerate(records):
+            firsts.setdefault(record.event_id, at)
+        fresh, seen = [records[at] for at in firsts.values()], dict[str, Position]()
+        base: int | None = 0
         while fresh and (base := self._try_append(topic, partition, fresh)) is None:
-            seen |= self._where_seen([record.event_id for record in fresh])
-            fresh = [record for record in fresh if record.event_id not in seen]
-        new = {r.event_id: Position(topic, partition, base + n) for n, r in enumerate(fresh)} if fresh else {}
-        held = {id_: firsts[id_].value for id_ in new} | self._values_at(seen)
+            found = self._where_seen([record.event_id for record in fresh])
+            fresh = _without(fresh, found)
+            seen |= found
+        new = {r.event_id: Position(topic, partition, (base or 0) + n) for n, r in enumerate(fresh)}
+        held = {id_: records[firsts[id_]].value for id_ in new} | self._values_at(seen)
         return [
             Appended(new[record.event_id])
-            if record is firsts[record.event_id] and record.event_id in new
+            if at == firsts[record.event_id] and record.event_id in new
             else _repeated(record, new.get(record.event_id) or seen[record.event_id], held[record.event_id])
-            for record in records
+            for at, record in enumerate(records)
         ]
 
     def read(self, origin: TopicPartition, offset: int, max_bytes: int = POLL_BYTES) -> Sequence[Batch]:
@@ -120,7 +124,7 @@ class PostgresLog:
         with self._open() as connection, connection.cursor(binary=True) as cursor:
             rows = cursor.execute(_READ, what).fetchall()
         batches = [_batch(origin, row, offset) for row in rows]
-        if not batches or batches[0].base_offset > offset:
+        if not batches or not batches[0].base_offset <= offset <= batches[-1].next_offset:
             self._refuse_out_of_range(origin, offset)
         return [batch for batch in batches if batch.next_offset > offset]
 
@@ -138,7 +142,7 @@ class PostgresLog:
             row = connection.execute(
                 "select base_offset from tillroll_log.batches where partition_id = %s "
                 "and first_timestamp >= %s order by base_offset limit 1",
-                [self._partition_id(origin), int(time.timestamp() * 1000)],
+                [self._partition_id(origin), math.ceil(time.timestamp() * 1000)],
             ).fetchone()
         return int(row[0]) if row else self.end_offset(origin)
 
@@ -234,26 +238,21 @@ class PostgresLog:
 
 
 class _Member:
-    """A member of a group on a connection of its own: its advisory lock says it lives, its LISTEN wakes it."""
+    """A member of a group on a connection of its own: its advisory lock says it lives, its LISTEN wakes it.
+
+    When the connection is lost, so is the lock; the next call joins again under the same name.
+    """
 
     def __init__(self, database: Database, group: str):
         self.me = str(uuid.uuid4())
         self._database, self._group = database, group
-        self._connection = database.connect()
-        with self._translated() as connection:
-            row = connection.execute("select nextval('tillroll_log.member_locks')").fetchone()
-            assert row is not None
-            # Locked before the row is there: whoever sees the row finds its member alive.
-            connection.execute("select pg_advisory_lock(%s, %s::int)", [MEMBER_LOCKS, row[0]])
-            connection.execute(
-                "insert into tillroll_log.members (group_name, member, lock_key) values (%s, %s, %s)",
-                [group, self.me, row[0]],
-            )
-            connection.execute(f"listen {CHANNEL}")
+        self._connection: Connection | None = None
+        with self._live():
+            pass
 
     def members(self) -> Sequence[str]:
         """Members whose lock is held; the rows of the dead are cleared away."""
-        with self._translated() as connection:
+        with self._live() as connection:
             connection.execute(_FORGET_THE_DEAD, {"space": MEMBER_LOCKS, "me": self.me, "group": self._group})
             rows = connection.execute(
                 "select member::text from tillroll_log.members where group_name = %s", [self._group]
@@ -261,26 +260,60 @@ class _Member:
         return [row[0] for row in rows]
 
     def wait(self, timeout: float) -> None:
-        with self._translated() as connection:
+        with self._live() as connection:
             for _ in connection.notifies(timeout=timeout, stop_after=1):
                 pass
 
     def leave(self) -> None:
-        if not self._connection.closed:
-            with self._translated() as connection:
-                connection.execute("delete from tillroll_log.members where member = %s", [self.me])
-            self._connection.close()
+        if self._connection is None:
+            return  # the lock went with the connection, and whoever joins next clears the row away
+        with suppress(LogUnavailable), self._live() as connection:
+            connection.execute("delete from tillroll_log.members where member = %s", [self.me])
+        self._drop()
 
     @contextmanager
-    def _translated(self) -> Iterator[Connection]:
+    def _live(self) -> Iterator[Connection]:
         with self._database.translated():
-            yield self._connection
+            if self._connection is None:
+                self._connection = self._join()
+            try:
+                yield self._connection
+            except psycopg.OperationalError:
+                self._drop()
+                raise
+
+    def _join(self) -> Connection:
+        connection = self._database.connect()
+        row = connection.execute("select nextval('tillroll_log.member_locks')").fetchone()
+        assert row is not None
+        # Locked before the row is there: whoever sees the row finds its member alive.
+        connection.execute("select pg_advisory_lock(%s, %s::int)", [MEMBER_LOCKS, row[0]])
+        connection.execute(
+            "insert into tillroll_log.members (group_name, member, lock_key) values (%s, %s, %s) "
+            "on conflict (member) do update set lock_key = excluded.lock_key",
+            [self._group, self.me, row[0]],
+        )
+        connection.execute(f"listen {CHANNEL}")
+        return connection
+
+    def _drop(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
 
 
 _FORGET_THE_DEAD = """
     delete from tillroll_log.members m where group_name = %(group)s and member <> %(me)s
        and not exists (select from pg_locks l where l.locktype = 'advisory' and l.objsubid = 2
                           and l.classid = %(space)s::oid and l.objid = m.lock_key::oid)"""
+
+
+def _without(records: list[Record], seen: Mapping[str, Position]) -> list[Record]:
+    """The records that were not seen before; one of them was, or its id is not written as the log writes it."""
+    left = [record for record in records if record.event_id not in seen]
+    if len(left) == len(records):
+        raise MalformedEvent("event ids have to be in canonical form: 36 characters, lower case")
+    return left
 
 
 def _repeated(record: Record, position: Position, held: bytes | None) -> Appended:

@@ -1,0 +1,90 @@
+"""The log in PostgreSQL keeps the contract of every log."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+
+import pytest
+
+from tillroll.database import Database
+from tillroll.errors import LogUnavailable, MalformedEvent
+from tillroll.log import group
+from tillroll.log.port import EventLog
+from tillroll.log.postgres import PostgresLog
+from tillroll.testing.log_contract import LogContract, Member, record, until
+
+MEMBER = """
+import sys
+from tillroll.log import group
+from tillroll.log.postgres import PostgresLog
+from tillroll.testing.log_contract import Member
+group.REFRESH_SECONDS = 0.05
+member = Member(PostgresLog(sys.argv[1]), [sys.argv[2]], sys.argv[3])
+while True:
+    member.poll()
+"""
+
+
+@pytest.fixture(autouse=True)
+def _quick_groups(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(group, "REFRESH_SECONDS", 0.05)
+
+
+class TestPostgresLog(LogContract):
+    @pytest.fixture
+    def log(self, postgres_url: str) -> Iterator[EventLog]:
+        log = PostgresLog(postgres_url)
+        yield log
+        log.close()
+
+    def test_an_id_in_another_spelling_is_refused_rather_than_waited_for(
+        self, log: EventLog, topic: str
+    ) -> None:
+        spelt = "0190FFFF-0000-7000-8000-00000000000A"
+        log.append(topic, 0, [record("one", event_id=spelt)])
+        with pytest.raises(MalformedEvent, match="canonical"):
+            log.append(topic, 0, [record("one", event_id=spelt)])
+
+    def test_a_member_whose_process_is_gone_gives_up_its_share(
+        self, log: EventLog, postgres_url: str
+    ) -> None:
+        topic = self.new_topic(log, 4)
+        one = Member(log, [topic], "lost")
+        command = [sys.executable, "-c", MEMBER, postgres_url, topic, "lost"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as other:
+            until(lambda: len(one.assignment) == 2, [one], "half of the partitions")
+            other.kill()
+        until(lambda: len(one.assignment) == 4, [one], "all partitions")
+        one.subscription.close()
+
+    def test_a_member_that_loses_its_connection_joins_again(self, log: EventLog, postgres_url: str) -> None:
+        topic = self.new_topic(log, 2)
+        member = Member(log, [topic], "group")
+        until(lambda: len(member.assignment) == 2, [member], "both partitions")
+        _cut_connections(postgres_url)
+        with pytest.raises(LogUnavailable):
+            until(lambda: False, [member], "an error")
+        with suppress(LogUnavailable):  # a pooled connection may be one of those that were cut
+            log.append(topic, 0, [record("lost")])
+        log.append(topic, 0, [record("afterwards")])
+        until(lambda: bool(member.rows), [member], "what was appended afterwards")
+        member.subscription.close()
+
+    def test_two_processes_make_the_tables_at_once(self, postgres_url: str) -> None:
+        logs = [PostgresLog(postgres_url) for _ in range(6)]
+        with ThreadPoolExecutor(6) as pool:
+            identities = set(pool.map(lambda log: log.identity, logs))
+        for log in logs:
+            log.close()
+        assert len(identities) == 1
+
+
+def _cut_connections(url: str) -> None:
+    connection = Database(url).connect()
+    connection.execute(
+        "select pg_terminate_backend(pid) from pg_stat_activity "
+        "where datname = current_database() and pid <> pg_backend_pid()"
+    )
+    connection.close()
