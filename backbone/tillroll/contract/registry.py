@@ -103,8 +103,9 @@ class Contract:
         schemas: Iterable[EventSchema],
         topics: Iterable[TopicSpec],
         upcasters: Mapping[str, Upcaster] = UPCASTERS,
+        pinned: Iterable[tuple[str, int]] = (),
     ):
-        """Raises ContractError when two versions share an id or a fingerprint, or a record has no topic."""
+        """pinned: (record, version) of all that ever had an id. Raises ContractError when two versions share an id or a fingerprint, or a record has no topic."""
         self.topics: Mapping[str, TopicSpec] = {topic.name: topic for topic in topics}
         self.by_id: dict[int, EventSchema] = {}
         self.by_fingerprint: dict[bytes, EventSchema] = {}
@@ -112,6 +113,8 @@ class Contract:
         self._versions: dict[str, list[EventSchema]] = {}
         for schema in sorted(schemas, key=lambda s: (s.record, s.version)):
             self._add(schema)
+        self.lost = tuple(sorted(set(pinned) - {(s.record, s.version) for s in self.by_id.values()}))
+        """Versions that have an id and no schema any more; `tillroll schema check` reports them."""
         self._by_prefix = {s.prefix: s for s in self.by_id.values()} | {
             SINGLE_OBJECT + fingerprint: s for fingerprint, s in self.by_fingerprint.items()
         }
@@ -119,7 +122,8 @@ class Contract:
     @classmethod
     def from_directory(cls, path: Path, upcasters: Mapping[str, Upcaster] = UPCASTERS) -> "Contract":
         """The contract in the folder `path`. Raises ContractError naming the file that is missing or wrong."""
-        return cls(_read_schemas(path, read_pins(path)), _read_topics(path), upcasters)
+        pins = read_pins(path)
+        return cls(_read_schemas(path, pins), _read_topics(path), upcasters, pins)
 
     @property
     def records(self) -> tuple[str, ...]:
