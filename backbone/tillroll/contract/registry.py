@@ -12,7 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from tillroll.contract.avro_types import RecordType, parse_record
-from tillroll.contract.source import Pin, decoding_of, fingerprint_of, read_pins, read_toml, schema_files
+from tillroll.contract.source import (
+    Pin,
+    decoding_of,
+    fingerprint_of,
+    pin_of,
+    read_pins,
+    read_toml,
+    schema_files,
+)
 from tillroll.contract.upcasters import UPCASTERS, Upcaster, last_record
 from tillroll.errors import ContractError
 
@@ -78,6 +86,11 @@ class EventSchema:
     def fingerprint(self) -> bytes:
         """CRC-64-AVRO, 8 bytes little endian, as single-object encoding has it after 0xC3 0x01."""
         return bytes.fromhex(fingerprint_of(self.avro))
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of all but the docs, cut to 16 digits: what must not change under an id."""
+        return pin_of(self.avro, self.id).digest
 
     @cached_property
     def decoding(self) -> str:

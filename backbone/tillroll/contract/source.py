@@ -75,6 +75,7 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 
 def read_toml(path: Path) -> dict[str, Any]:
+    """What a TOML file says. Raises ContractError naming the file."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -82,18 +83,22 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 def read_pins(directory: Path) -> dict[tuple[str, int], Pin]:
-    """The pinned ids by (record, version)."""
-    path = directory / "ids.toml"
-    pins = {}
+    """The pinned ids of ids.toml by (record, version)."""
+    path, pins = directory / "ids.toml", {}
     for record, versions in read_toml(path).items():
-        for version, told in versions.items():
-            try:
-                pins[record, int(version.removeprefix("v"))] = Pin(**told)
-            except (TypeError, ValueError):
-                raise ContractError(
-                    f"{path}: {record}.{version} is not v<N> = {{ id, fingerprint, digest }}"
-                ) from None
+        for version, told in versions.items() if isinstance(versions, dict) else [("?", None)]:
+            number = version.removeprefix("v")
+            if not number.isdecimal() or not isinstance(told, dict) or _types(told) != _PIN:
+                raise ContractError(f"{path}: {record}.{version} is not v<N> = {{ id, fingerprint, digest }}")
+            pins[record, int(number)] = Pin(**told)
     return pins
+
+
+_PIN: dict[str, type] = {"id": int, "fingerprint": str, "digest": str}
+
+
+def _types(told: dict[str, Any]) -> dict[str, type]:
+    return {name: type(value) for name, value in told.items()}
 
 
 # --- what a schema is known by -----------------------------------------------------------------------
