@@ -16,13 +16,15 @@ from typing import Any
 import polars as pl
 
 from tillroll.errors import MalformedEvent
-from tillroll.log.encode import varint
+from tillroll.log.encode import varint, varint_width
 from tillroll.log.port import Batch
 
 try:
     from polars_avro._avro_rs import AvroError, AvroSource
 except ImportError:  # no wheel for this platform: everything goes record by record
-    AvroSource = None
+    HAS_BLOCKS = False
+else:
+    HAS_BLOCKS = True
 
 __all__ = ["RECORD_FRAME", "read_records"]
 
@@ -39,7 +41,15 @@ RECORD_FRAME = pl.Schema(
 # Below this the fixed cost of the native call and its checks (about 4 ms) loses against the loop.
 FEWEST_FOR_BLOCKS = 2_000
 
-_SYNC = bytes(range(16))
+SMALLEST_RECORD = 7  # bytes: length, attributes, two deltas, two sizes, header count
+OFFSETS = 1 << 31  # a batch counts its offsets in 32 bits
+YEAR_1, YEAR_9999 = (
+    -62_135_596_800_000,
+    253_402_300_799_999,
+)  # milliseconds; beyond them a clock is merely wrong
+
+# A body that lacks its last byte would borrow the marker's first one; this way it reads as a number without end.
+_SYNC = b"\xff" * 16
 _RECORD_SCHEMA = b"""{"type": "record", "name": "r", "fields": [
  {"name": "length", "type": "long"}, {"name": "attributes", "type": {"type": "fixed", "name": "a", "size": 1}},
  {"name": "timestamp_delta", "type": "long"}, {"name": "offset_delta", "type": "long"},
@@ -75,9 +85,9 @@ def read_records(batches: Sequence[Batch]) -> pl.DataFrame:
 def _frames(batches: Sequence[Batch], first: int) -> Iterator[pl.DataFrame]:
     """Blocks where they hold; what does not is halved until the odd batch stands alone."""
     count = sum(batch.count for batch in batches)
-    if count == 0:
+    if not any(batch.count or batch.body for batch in batches):
         return
-    rows = _read_blocks(batches, count) if count >= FEWEST_FOR_BLOCKS and AvroSource else None
+    rows = _read_blocks(batches, count) if count >= FEWEST_FOR_BLOCKS and HAS_BLOCKS else None
     if rows is not None:
         yield _meant(_placed(rows, batches, first), batches, first)
     elif len(batches) > 1 and count >= FEWEST_FOR_BLOCKS:
@@ -107,10 +117,17 @@ def _read_blocks(batches: Sequence[Batch], count: int) -> pl.DataFrame | None:
     """All rows of the batches, or None when any of them is not a plain block."""
     bodies = [batch.body for batch in batches]
     size = sum(map(len, bodies))
+    if size < count * SMALLEST_RECORD:
+        return None
     container = b"".join((_HEADER, varint(count), varint(size), *bodies, _SYNC))
     try:
         rows = _one_block(container, count)
-    except (AvroError, ValueError, OverflowError):
+    except (
+        AvroError,
+        ValueError,
+        OverflowError,
+        SystemError,
+    ):  # the last: its error is lost on the way to Python
         return None
     return rows if _is_trustworthy(rows, batches, count) else None
 
@@ -132,10 +149,11 @@ def _is_trustworthy(rows: pl.DataFrame, batches: Sequence[Batch], count: int) ->
         attributes=(pl.col("attributes") != b"\x00").any(),
         headers=(pl.col("headers") != 0).any(),
         length=(pl.col("length") != _length()).any(),
+        offset=(~pl.col("offset_delta").is_between(0, OFFSETS, closed="left")).any(),
     ).row(0)
     if any(plain):
         return False
-    sizes = rows.select(_varint_width(pl.col("length")) + pl.col("length")).to_series().cum_sum()
+    sizes = rows.select(varint_width(pl.col("length")) + pl.col("length")).to_series().cum_sum()
     ends = pl.Series([batch.count for batch in batches]).cum_sum() - 1
     return (
         sizes.gather(ends).to_list() == pl.Series([len(batch.body) for batch in batches]).cum_sum().to_list()
@@ -145,15 +163,9 @@ def _is_trustworthy(rows: pl.DataFrame, batches: Sequence[Batch], count: int) ->
 def _length() -> pl.Expr:
     """What `length` has to be: all that follows it, attributes and header count being one byte each."""
     key, value = pl.col("key").bin.size(), pl.col("value").bin.size()
-    deltas = _varint_width(pl.col("timestamp_delta")) + _varint_width(pl.col("offset_delta"))
-    sizes = _varint_width(key.cast(pl.Int64)) + _varint_width(value.cast(pl.Int64)) + key + value
+    deltas = varint_width(pl.col("timestamp_delta")) + varint_width(pl.col("offset_delta"))
+    sizes = varint_width(key.cast(pl.Int64)) + varint_width(value.cast(pl.Int64)) + key + value
     return (2 + deltas + sizes).cast(pl.Int64)
-
-
-def _varint_width(number: pl.Expr) -> pl.Expr:
-    """Bytes of a zig-zag varint: 7 bits of payload each."""
-    zigzag = pl.when(number < 0).then(-(number + 1) * 2 + 1).otherwise(number * 2)
-    return (70 - zigzag.bitwise_leading_zeros().cast(pl.Int64)).clip(7) // 7
 
 
 def _placed(rows: pl.DataFrame, batches: Sequence[Batch], first: int) -> pl.DataFrame:
@@ -168,7 +180,8 @@ def _placed(rows: pl.DataFrame, batches: Sequence[Batch], first: int) -> pl.Data
         }
     )
     spread = origins.select(pl.exclude("count").repeat_by("count").explode(empty_as_null=False))
-    time = pl.col("time") + pl.col("by_delta") * pl.col("timestamp_delta")
+    delta = pl.col("timestamp_delta").clip(-YEAR_9999, YEAR_9999)
+    time = (pl.col("time") + pl.col("by_delta") * delta).clip(YEAR_1, YEAR_9999)
     return pl.concat([rows, spread], how="horizontal").select(
         pl.col("_batch").cast(pl.UInt32),
         _offset=pl.col("base") + pl.col("offset_delta"),
@@ -179,7 +192,8 @@ def _placed(rows: pl.DataFrame, batches: Sequence[Batch], first: int) -> pl.Data
 
 
 def _base_time(batch: Batch) -> int:
-    return batch.first_timestamp if batch.append_time is None else batch.append_time
+    time = batch.first_timestamp if batch.append_time is None else batch.append_time
+    return min(max(time, YEAR_1), YEAR_9999)
 
 
 # --- record by record -------------------------------------------------------------------------------
@@ -187,17 +201,21 @@ def _base_time(batch: Batch) -> int:
 
 def _read_one_by_one(batch: Batch, index: int) -> pl.DataFrame:
     rows = list(_walk(batch))
-    base = _base_time(batch)
     return pl.DataFrame(
         {
             "_batch": [index] * len(rows),
             "_offset": [batch.base_offset + row[1] for row in rows],
-            "_recorded_at": [(base + (row[0] if batch.append_time is None else 0)) * 1000 for row in rows],
+            "_recorded_at": [_time(batch, row[0]) * 1000 for row in rows],
             "key": [row[2] for row in rows],
             "value": [row[3] for row in rows],
         },
         schema=RECORD_FRAME | {"_recorded_at": pl.Int64()},
-    ).cast(RECORD_FRAME)  # type: ignore[arg-type]
+    ).cast(RECORD_FRAME)
+
+
+def _time(batch: Batch, delta: int) -> int:
+    late = _base_time(batch) + (delta if batch.append_time is None else 0)
+    return min(max(late, YEAR_1), YEAR_9999)
 
 
 def _walk(batch: Batch) -> Iterator[tuple[int, int, bytes | None, bytes | None]]:
@@ -211,7 +229,7 @@ def _walk(batch: Batch) -> Iterator[tuple[int, int, bytes | None, bytes | None]]
             key, at = _data(body, at)
             value, at = _data(body, at)
             at = _past_headers(body, at)
-            if at != start + length:
+            if at != start + length or not 0 <= offset_delta < OFFSETS:
                 raise _malformed(batch)
             yield time_delta, offset_delta, key, value
     except (IndexError, ValueError):
@@ -226,11 +244,11 @@ def _number(body: bytes, at: int) -> tuple[int, int]:
         byte = body[at]
         at += 1
         result |= (byte & 127) << shift
+        shift += 7
+        if result >> 64 or shift > 70:
+            raise ValueError
         if byte < 128:
             return (result >> 1) ^ -(result & 1), at
-        shift += 7
-        if shift > 63:
-            raise ValueError
 
 
 def _data(body: bytes, at: int) -> tuple[bytes | None, int]:
