@@ -3,28 +3,16 @@
 The body of a batch without headers is, byte for byte, a block of Avro (Kafka's varints are Avro's longs,
 its sized bytes Avro's bytes), so one native call reads thousands of records. What it cannot be trusted
 with, headers, nulls, small reads, goes record by record; a property test holds the two equal.
-
-Proven with polars-avro 0.13. That version never ends when bytes remain after a block's last row, hence:
-one block, a batch size equal to the row count, exactly one ``next()``, and then every row is checked.
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from io import BytesIO
-from typing import Any
 
 import polars as pl
 
 from tillroll.errors import MalformedEvent
-from tillroll.log.encode import varint, varint_width
+from tillroll.log.blocks import AVAILABLE, read_block
+from tillroll.log.encode import varint_width
 from tillroll.log.port import Batch
-
-try:
-    from polars_avro._avro_rs import AvroError, AvroSource
-except ImportError:  # no wheel for this platform: everything goes record by record
-    HAS_BLOCKS = False
-else:
-    HAS_BLOCKS = True
 
 __all__ = ["RECORD_FRAME", "read_records"]
 
@@ -48,28 +36,10 @@ YEAR_1, YEAR_9999 = (
     253_402_300_799_999,
 )  # milliseconds; beyond them a clock is merely wrong
 
-# A body that lacks its last byte would borrow the marker's first one; this way it reads as a number without end.
-_SYNC = b"\xff" * 16
-_RECORD_SCHEMA = b"""{"type": "record", "name": "r", "fields": [
+_RECORD = """{"type": "record", "name": "r", "fields": [
  {"name": "length", "type": "long"}, {"name": "attributes", "type": {"type": "fixed", "name": "a", "size": 1}},
  {"name": "timestamp_delta", "type": "long"}, {"name": "offset_delta", "type": "long"},
  {"name": "key", "type": "bytes"}, {"name": "value", "type": "bytes"}, {"name": "headers", "type": "long"}]}"""
-
-
-def _sized(data: bytes) -> bytes:
-    return varint(len(data)) + data
-
-
-_HEADER = (
-    b"Obj\x01"
-    + varint(2)
-    + _sized(b"avro.schema")
-    + _sized(_RECORD_SCHEMA)
-    + _sized(b"avro.codec")
-    + _sized(b"null")
-    + b"\x00"
-    + _SYNC
-)
 
 
 def read_records(batches: Sequence[Batch]) -> pl.DataFrame:
@@ -87,7 +57,7 @@ def _frames(batches: Sequence[Batch], first: int) -> Iterator[pl.DataFrame]:
     count = sum(batch.count for batch in batches)
     if not any(batch.count or batch.body for batch in batches):
         return
-    rows = _read_blocks(batches, count) if count >= FEWEST_FOR_BLOCKS and HAS_BLOCKS else None
+    rows = _read_blocks(batches, count) if count >= FEWEST_FOR_BLOCKS and AVAILABLE else None
     if rows is not None:
         yield _meant(_placed(rows, batches, first), batches, first)
     elif len(batches) > 1 and count >= FEWEST_FOR_BLOCKS:
@@ -115,30 +85,10 @@ def _meant(rows: pl.DataFrame, batches: Sequence[Batch], first: int) -> pl.DataF
 
 def _read_blocks(batches: Sequence[Batch], count: int) -> pl.DataFrame | None:
     """All rows of the batches, or None when any of them is not a plain block."""
-    bodies = [batch.body for batch in batches]
-    size = sum(map(len, bodies))
-    if size < count * SMALLEST_RECORD:
+    if sum(len(batch.body) for batch in batches) < count * SMALLEST_RECORD:
         return None
-    container = b"".join((_HEADER, varint(count), varint(size), *bodies, _SYNC))
-    try:
-        rows = _one_block(container, count)
-    except (
-        AvroError,
-        ValueError,
-        OverflowError,
-        SystemError,
-    ):  # the last: its error is lost on the way to Python
-        return None
-    return rows if _is_trustworthy(rows, batches, count) else None
-
-
-def _one_block(container: bytes, count: int) -> pl.DataFrame:
-    @contextmanager
-    def opened() -> Iterator[BytesIO]:
-        yield BytesIO(container)
-
-    source: Any = AvroSource([opened], False, False)
-    return pl.DataFrame(next(source.batch_iter(count, None)))
+    rows = read_block(_RECORD, (batch.body for batch in batches), count)
+    return rows if rows is not None and _is_trustworthy(rows, batches, count) else None
 
 
 def _is_trustworthy(rows: pl.DataFrame, batches: Sequence[Batch], count: int) -> bool:
