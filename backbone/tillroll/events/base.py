@@ -77,6 +77,11 @@ def _currency(code: str) -> str:
 def _text(text: str) -> str:
     if "\0" in text:
         raise ValueError("holds a NUL character, which PostgreSQL cannot store")
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise ValueError("holds half of a surrogate pair, which is no character") from None
     return text
 
 
