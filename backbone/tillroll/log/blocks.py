@@ -15,12 +15,12 @@ import pyarrow as pa
 try:
     from polars_avro._avro_rs import AvroBuffSink, AvroError, AvroSource
 except ImportError:  # no wheel for this platform
-    AvroSource = None
+    AVAILABLE = False
+else:
+    AVAILABLE = True
 
 __all__ = ["AVAILABLE", "read_block", "write_block"]
-
-AVAILABLE = AvroSource is not None
-"""False where the library has no wheel: everything goes record by record then."""
+# AVAILABLE is false where the library has no wheel: everything goes record by record then.
 
 # Data that lacks its last byte would borrow the marker's first one; this way it reads as a number without end.
 _SYNC = b"\xff" * 16

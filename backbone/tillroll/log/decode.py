@@ -1,29 +1,23 @@
 """The event layer: a frame of values into one frame per event type.
 
 Values are grouped by their schema prefix; a group becomes a typed frame in one native call, each value
-decoded by itself. What that call cannot take, or reads in another length than it has, goes value by value
-through fastavro, whose word is final. Proven with pyruhvro 0.4, which passes over bytes left at the end of
-a value; hence the comparison with the length of the value encoded again.
+decoded by itself. What that call cannot take, or would write differently, goes value by value through
+fastavro, whose word is final.
 """
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import polars as pl
-import pyarrow as pa
 
 from tillroll.contract.frames import frame_schema
 from tillroll.contract.registry import Contract, EventSchema
 from tillroll.contract.upcast import upcast
 from tillroll.contract.wire import decode
 from tillroll.errors import MalformedEvent
+from tillroll.log.columns import AVAILABLE, from_values
 from tillroll.log.port import Batch, Position
 from tillroll.log.records import read_records
-
-try:
-    import pyruhvro
-except ImportError:  # no wheel for this platform: everything goes value by value
-    pyruhvro = None
 
 __all__ = ["PLACE", "Decoded", "Reject", "decode_batches", "decode_records"]
 
@@ -114,11 +108,11 @@ class _Decoder:
         return self._wanted is None or self._contract.newest_record(schema.record) in self._wanted
 
     def _decoded(self, schema: EventSchema, rows: pl.DataFrame, skip: int) -> Iterator[pl.DataFrame]:
-        if len(rows) < FEWEST_FOR_NATIVE or pyruhvro is None:
+        if len(rows) < FEWEST_FOR_NATIVE or not AVAILABLE:
             yield from self._one_by_one(schema, rows)
             return
         try:
-            frame, whole = _native(schema, rows["value"].bin.slice(skip))
+            frame, whole = from_values(schema, rows["value"].bin.slice(skip))
         except MalformedEvent:
             half = len(rows) // 2
             yield from self._decoded(schema, rows[:half], skip)
@@ -158,20 +152,3 @@ def _unknown(prefix: bytes) -> str:
     if prefix.startswith(_SINGLE_OBJECT):
         return f"no schema of the contract has the fingerprint {prefix[2:].hex()}"
     return f"not Avro in Confluent's wire format or single-object encoding (begins with {prefix.hex()!r})"
-
-
-def _native(schema: EventSchema, values: pl.Series) -> tuple[pl.DataFrame, pl.Series]:
-    """The decoded frame, and per row whether its value was read to its last byte.
-
-    Raises MalformedEvent when any value cannot be decoded; the call does not say which.
-    """
-    try:
-        batch = pyruhvro.deserialize_array(values.to_list(), schema.decoding)
-        again = pyruhvro.serialize_record_batch(batch, schema.decoding, 1)
-    except BaseException as error:
-        if not isinstance(error, ValueError) and type(error).__name__ != "PanicException":
-            raise
-        raise MalformedEvent(str(error)) from None
-    sizes = pl.concat([pl.from_arrow(part.cast(pa.large_binary())).bin.size() for part in again])  # type: ignore[union-attr]
-    frame = pl.DataFrame(pl.from_arrow(batch)).cast(frame_schema(schema))
-    return frame, sizes == values.bin.size()

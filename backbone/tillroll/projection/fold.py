@@ -165,7 +165,7 @@ class Folder:
 _NOWHERE = Batch("", 0, 0, 0, 0, 0, None, b"")
 
 
-def combine(projection: Projection, parts: Iterable[Folded]) -> Folded:
+def combine(projection: type[Projection], parts: Iterable[Folded]) -> Folded:
     """Several folds as one, reduced again."""
     out = Folded()
     deltas: dict[str, list[TableDeltas]] = {}

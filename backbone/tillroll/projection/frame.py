@@ -41,15 +41,15 @@ class Frame:
 
     def select(self, *columns: str | pl.Expr, **named: str | int | pl.Expr) -> "Frame":
         """These columns only; ``new="old"`` renames, numbers and expressions are taken as they are."""
-        return self._of(self.polars.select(*_ORIGIN, *columns, **named))  # type: ignore[arg-type]
+        return self._of(self.polars.select(*_ORIGIN, *columns, **named))
 
     def with_columns(self, *columns: pl.Expr, **named: str | int | pl.Expr) -> "Frame":
         """All columns, and these new ones."""
-        return self._of(self.polars.with_columns(*columns, **named))  # type: ignore[arg-type]
+        return self._of(self.polars.with_columns(*columns, **named))
 
     def filter(self, *conditions: pl.Expr | str, **equals: Any) -> "Frame":
         """Rows for which every condition holds; ``kind="PRODUCT"`` compares a column with a value."""
-        return self._of(self.polars.filter(*conditions, **equals))  # type: ignore[arg-type]
+        return self._of(self.polars.filter(*conditions, **equals))
 
     def lines(self, column: str = "lines") -> "Frame":
         """One row per entry of the list `column`: its fields become columns beside the event's.

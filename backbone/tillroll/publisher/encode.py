@@ -1,18 +1,10 @@
-"""Event frames into wire-format values: the way of log/decode.py back, one native call per frame.
-
-Proven with pyruhvro 0.4; its Arrow types are what `avro_to_arrow_schema` says they are.
-"""
+"""Event frames into wire-format values: the way of log/decode.py back, one native call per frame."""
 
 import polars as pl
-import pyarrow as pa
 
 from tillroll.contract.registry import EventSchema, TopicSpec
 from tillroll.contract.wire import encode
-
-try:
-    import pyruhvro
-except ImportError:  # no wheel for this platform: everything goes value by value
-    pyruhvro = None
+from tillroll.log.columns import AVAILABLE, to_values
 
 __all__ = ["encode_frame", "key_text"]
 
@@ -23,14 +15,10 @@ def encode_frame(schema: EventSchema, events: pl.DataFrame) -> list[bytes]:
     Raises MalformedEvent or a Polars / Arrow error when a column does not fit its field.
     """
     names = [field["name"] for field in schema.avro["fields"]]
-    if pyruhvro is None:
+    if not AVAILABLE:
         return [encode(schema, row) for row in events.select(names).iter_rows(named=True)]
-    table = events.select(names).to_arrow().cast(pyruhvro.avro_to_arrow_schema(schema.decoding))
-    parts: list[pa.Array] = []
-    for batch in table.combine_chunks().to_batches():
-        parts += pyruhvro.serialize_record_batch(batch, schema.decoding, 1)
     prefix = schema.prefix
-    return [prefix + value for part in parts for value in part.to_pylist()]
+    return [prefix + value for value in to_values(schema, events.select(names))]
 
 
 def key_text(spec: TopicSpec, columns: list[str]) -> pl.Expr:

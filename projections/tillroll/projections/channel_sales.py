@@ -50,12 +50,12 @@ class ChannelSales(Projection):
     @on(OrderPlaced)
     def placed(self, events: Frame) -> list[Frame]:
         """One order, and its lines."""
-        return [events.select(**ORDER_KEY, orders=1), self.added(events)]
+        return [events.select(**ORDER_KEY, orders=1), _sold(events)]
 
     @on(OrderLineAdded)
     def added(self, events: Frame) -> Frame:
         """Lines, whenever they were added."""
-        return events.lines().select(**ORDER_KEY, units=_units(), gross_minor=AMOUNT, **_unknown())
+        return _sold(events)
 
     @on(OrderLineCancelled)
     def cancelled(self, events: Frame) -> Frame:
@@ -79,6 +79,10 @@ class ChannelSales(Projection):
     def reversed(self, events: Frame) -> Frame:
         """A refund that did not take place after all."""
         return _money_back(events, -AMOUNT)
+
+
+def _sold(events: Frame) -> Frame:
+    return events.lines().select(**ORDER_KEY, units=_units(), gross_minor=AMOUNT, **_unknown())
 
 
 def _money_back(events: Frame, amount: pl.Expr) -> Frame:

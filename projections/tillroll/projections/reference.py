@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from tillroll.events import LocationDescribed, ProductDescribed
-from tillroll.projection import Frame, Key, Latest, Max, Projection, on
+from tillroll.projection import Frame, Key, Latest, Max, Projection, Table, on
 
 __all__ = ["Locations", "Products"]
 
@@ -14,14 +14,18 @@ class Locations(Projection):
     The newest description holds, field by field; what it leaves out stays as it was.
     """
 
-    location_id: Key[str]
-    name: Latest[str]
-    kind: Latest[str]
-    latitude: Latest[float]
-    longitude: Latest[float]
-    opening: Latest[str]
-    time_zone: Latest[str]
-    described_at: Max[datetime]
+    class Places(Table):
+        """One row a place."""
+
+        view = ""
+        location_id: Key[str]
+        name: Latest[str]
+        kind: Latest[str]
+        latitude: Latest[float]
+        longitude: Latest[float]
+        opening: Latest[str]
+        time_zone: Latest[str]
+        described_at: Max[datetime]
 
     @on(LocationDescribed)
     def described(self, events: Frame) -> Frame:
@@ -33,13 +37,17 @@ class Locations(Projection):
 class Products(Projection):
     """Products by SKU: name, brand, category, size, colour."""
 
-    sku: Key[str]
-    name: Latest[str]
-    brand: Latest[str]
-    category: Latest[str]
-    size: Latest[str]
-    colour: Latest[str]
-    described_at: Max[datetime]
+    class Articles(Table):
+        """One row a SKU."""
+
+        view = ""
+        sku: Key[str]
+        name: Latest[str]
+        brand: Latest[str]
+        category: Latest[str]
+        size: Latest[str]
+        colour: Latest[str]
+        described_at: Max[datetime]
 
     @on(ProductDescribed)
     def described(self, events: Frame) -> Frame:

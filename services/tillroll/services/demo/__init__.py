@@ -12,9 +12,11 @@ from typing import Any
 from tillroll.contract.registry import Contract
 from tillroll.errors import TillrollError
 from tillroll.events import (
+    DispositionedLine,
     Event,
     ReservationMade,
     ReturnDispositioned,
+    ReturnLine,
     ReturnReceived,
     StockReceived,
     event_id_for,
@@ -109,25 +111,35 @@ def _look(store: PostgresStore) -> Iterator[Said | Shown]:
 
 
 def _shoe(
-    publisher: Publisher, log: EventLog, store: PostgresStore, contract: Contract, models: Sequence[type[Projection]]
+    publisher: Publisher,
+    log: EventLog,
+    store: PostgresStore,
+    contract: Contract,
+    models: Sequence[type[Projection]],
 ) -> Iterator[Said | Shown]:
     """Size gone here, two stores nearby have it, one is set aside, and one comes back at a third."""
 
     def happens(*events: Event) -> None:
         refused = [answer for answer in publisher.publish(events) if answer.conflict]
         if refused:
-            raise TillrollError(f"the demo's own events stand in this log with other content: {refused[0].position}")
+            raise TillrollError(
+                f"the demo's own events stand in this log with other content: {refused[0].position}"
+            )
         project_once(log, store, contract, models)
 
     yield Said("The shoe", heading=True)
     happens(*(_stock(place, units) for place, units in ((NEXT, 1), (FAR, 2))))
-    yield Said(f"A shop assistant in {NAMES[HERE]} scans a shoe, size 42. It is gone here. Who nearby has it?")
+    yield Said(
+        f"A shop assistant in {NAMES[HERE]} scans a shoe, size 42. It is gone here. Who nearby has it?"
+    )
     yield _nearby(store)
     happens(_reserved())
     yield Said(f"She has the pair in {NAMES[NEXT]} set aside for her customer.")
     yield _nearby(store)
     happens(_returned(), _dispositioned())
-    yield Said(f"Meanwhile somebody returns that very pair in {NAMES[THIRD]}, unworn: it can be sold again at once.")
+    yield Said(
+        f"Meanwhile somebody returns that very pair in {NAMES[THIRD]}, unworn: it can be sold again at once."
+    )
     yield _nearby(store)
     yield _table(store, "the shoe, everywhere", _EVERYWHERE)
 
@@ -172,13 +184,20 @@ def _stock(place: str, units: int) -> Event:
 
 def _reserved() -> Event:
     return ReservationMade(
-        **_envelope("ReservationMade", SHOE, 10), reservation_id="demo-1", sku=SHOE, location_id=NEXT, quantity=1
+        **_envelope("ReservationMade", SHOE, 10),
+        reservation_id="demo-1",
+        sku=SHOE,
+        location_id=NEXT,
+        quantity=1,
     )
 
 
 def _returned() -> Event:
     return ReturnReceived(
-        **_envelope("ReturnReceived", SHOE, 11), return_id="demo-return", currency="USD", lines=[_line()]
+        **_envelope("ReturnReceived", SHOE, 11),
+        return_id="demo-return",
+        currency="USD",
+        lines=[ReturnLine(**_line())],
     )
 
 
@@ -187,7 +206,7 @@ def _dispositioned() -> Event:
         **_envelope("ReturnDispositioned", SHOE, 11),
         return_id="demo-return",
         currency="USD",
-        lines=[_line() | {"disposition": "sellable"}],
+        lines=[DispositionedLine(**_line(), disposition="sellable")],
     )
 
 
@@ -200,7 +219,9 @@ def _line() -> dict[str, Any]:
 
 def _nearby(store: PostgresStore) -> Shown:
     found = nearby(store, SHOE, HERE)
-    rows = [(place.name, "?" if place.km is None else f"{place.km:.0f} km", place.sellable) for place in found]
+    rows = [
+        (place.name, "?" if place.km is None else f"{place.km:.0f} km", place.sellable) for place in found
+    ]
     return Shown(f"who has size 42, from {NAMES[HERE]}", ("store", "distance", "to sell"), rows)
 
 
