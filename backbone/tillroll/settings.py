@@ -10,11 +10,13 @@
 """
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tillroll.errors import UsageError
-from tillroll.log.port import EventLog
-from tillroll.store.embedded import embedded_postgres
-from tillroll.store.postgres import PostgresStore
+
+if TYPE_CHECKING:  # adapters are imported where they are used: the command line must start at once
+    from tillroll.log.port import EventLog
+    from tillroll.store.postgres import PostgresStore
 
 __all__ = ["DATA", "LOG", "PROJECTIONS", "STORE", "open_log", "open_store"]
 
@@ -24,13 +26,14 @@ _POSTGRES = ("postgresql://", "postgres://")
 _KAFKA = "kafka://"
 
 
-def open_log(address: str | None, data: Path) -> EventLog:
+def open_log(address: str | None, data: Path) -> "EventLog":
     """The log at `address`; without one, in the embedded PostgreSQL under `data`.
 
     Raises UsageError on an address of no known kind; connecting comes later, with the first call.
     """
     if address is None:
         from tillroll.log.postgres import PostgresLog
+        from tillroll.store.embedded import embedded_postgres
 
         return PostgresLog(embedded_postgres(data))
     if address.startswith(_POSTGRES):
@@ -38,15 +41,19 @@ def open_log(address: str | None, data: Path) -> EventLog:
 
         return PostgresLog(address)
     if address.startswith(_KAFKA):
-        from tillroll.log.kafka import KafkaLog  # here: a client that is not used need not be imported
+        from tillroll.log.kafka import KafkaLog
 
         return KafkaLog(address.removeprefix(_KAFKA).rstrip("/"))
     raise UsageError(f"--log {address!r} is neither kafka://host:port nor postgresql://...")
 
 
-def open_store(address: str | None, data: Path) -> PostgresStore:
+def open_store(address: str | None, data: Path) -> "PostgresStore":
     """The store at `address`; without one, the embedded PostgreSQL under `data`."""
+    from tillroll.store.postgres import PostgresStore
+
     if address is None:
+        from tillroll.store.embedded import embedded_postgres
+
         return PostgresStore(embedded_postgres(data))
     if address.startswith(_POSTGRES):
         return PostgresStore(address)

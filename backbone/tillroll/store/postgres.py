@@ -147,6 +147,16 @@ class PostgresStore:
             ).fetchall()
         return {TopicPartition(*row[:2]): row[2] for row in rows}
 
+    def standing(self, projection: type[Projection]) -> dict[TopicPartition, tuple[int, float]]:
+        """Per partition the next offset, and for how many seconds it has been that."""
+        with self.connection() as connection:
+            rows = connection.execute(
+                "select topic, partition, next_offset, extract(epoch from now() - updated_at)::float8 "
+                "from tillroll.positions where projection = %s and version = %s",
+                [projection.name, projection.version],
+            ).fetchall()
+        return {TopicPartition(*row[:2]): (row[2], row[3]) for row in rows}
+
     def writer(self, projection: type[Projection]) -> "Writer":
         """The one that commits for `projection`; not to be shared between threads."""
         with self.connection():
@@ -179,6 +189,21 @@ class Writer:
                     raise
             except psycopg.DataError as error:
                 raise Unstorable(str(error).splitlines()[0]) from error
+
+    def retry(self, folded: Folded, dead_letter: int) -> bool:
+        """One transaction: the dead letter goes, its event's contributions come; False when it was gone.
+
+        Raises Unstorable, StoreUnavailable, DiskFull; then it stays.
+        """
+        connection = self._open()
+        try:
+            with self._database.translated(), connection.transaction():
+                gone = connection.execute("delete from tillroll.dead_letters where id = %s", [dead_letter])
+                if gone.rowcount == 1:
+                    self._merge(folded)
+                return gone.rowcount == 1
+        except psycopg.DataError as error:
+            raise Unstorable(str(error).splitlines()[0]) from error
 
     def probe(self, folded: Folded) -> bool:
         """Whether these contributions can be stored; nothing is changed."""

@@ -89,6 +89,14 @@ class Projector:
             self._start_over()
             raise
 
+    def flush(self) -> Progress:
+        """Commit what is folded, due or not. Raises as `step` does."""
+        try:
+            return self._commit()
+        except Replaced:
+            self._start_over()
+            return Progress()
+
     def lag(self, ends: Mapping[TopicPartition, int]) -> int:
         """How many offsets all members of the group together are short of `ends`."""
         at = self._store.positions(self.projection)

@@ -1,0 +1,61 @@
+"""Dead letters in the store: what could not be applied, kept until it is retried or discarded."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from tillroll.log.port import Position
+from tillroll.store.postgres import DeadLetter, PostgresStore
+
+__all__ = ["ADMISSION", "count", "discard", "find", "get"]
+
+ADMISSION = ""
+"""The projection of dead letters that admission wrote: conflicts of event_id."""
+
+_COLUMNS = (
+    "id, projection, version, topic, partition, log_offset, record, event_id, error, message, traceback, "
+    "to_char(created_at at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')"
+)
+
+
+def find(store: PostgresStore, projection: str | None = None, limit: int | None = None) -> list[DeadLetter]:
+    """Dead letters of `projection` (ADMISSION for admission's), of all when None; oldest first."""
+    with store.connection() as connection:
+        rows = connection.execute(
+            f"select {_COLUMNS} from tillroll.dead_letters "
+            "where %(projection)s::text is null or projection = %(projection)s order by id limit %(limit)s".encode(),
+            {"projection": projection, "limit": limit},
+        ).fetchall()
+    return [_letter(row) for row in rows]
+
+
+def get(store: PostgresStore, ids: Sequence[int]) -> list[DeadLetter]:
+    """The dead letters of these ids, in the order of the ids; unknown ids are left out."""
+    with store.connection() as connection:
+        rows = connection.execute(
+            f"select {_COLUMNS} from tillroll.dead_letters where id = any(%s)".encode(), [list(ids)]
+        ).fetchall()
+    found = {row[0]: _letter(row) for row in rows}
+    return [found[id_] for id_ in ids if id_ in found]
+
+
+def discard(store: PostgresStore, ids: Sequence[int]) -> list[int]:
+    """Forget these dead letters for good; returns the ids that there were."""
+    with store.connection() as connection:
+        rows = connection.execute(
+            "delete from tillroll.dead_letters where id = any(%s) returning id", [list(ids)]
+        ).fetchall()
+    return sorted(row[0] for row in rows)
+
+
+def count(store: PostgresStore) -> dict[tuple[str, int], int]:
+    """How many there are by projection and version; (ADMISSION, 0) for admission."""
+    with store.connection() as connection:
+        rows = connection.execute(
+            "select projection, version, count(*) from tillroll.dead_letters group by 1, 2"
+        ).fetchall()
+    return {(row[0], row[1]): row[2] for row in rows}
+
+
+def _letter(row: tuple[Any, ...]) -> DeadLetter:
+    id_, projection, version, topic, partition, offset, *rest = row
+    return DeadLetter(id_, projection, version, Position(topic, partition, offset), *rest)

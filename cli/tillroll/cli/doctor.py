@@ -1,0 +1,8 @@
+"""`tillroll doctor`."""
+
+import click
+
+
+@click.command()
+def doctor() -> None:
+    """x"""

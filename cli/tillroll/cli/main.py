@@ -1,0 +1,93 @@
+"""The `tillroll` command: the groups, and what happens to errors."""
+
+import os
+import sys
+import traceback
+from typing import Any, NoReturn
+
+import click
+
+from tillroll.cli.dead_letters import dead_letters
+from tillroll.cli.doctor import doctor
+from tillroll.cli.imports import import_
+from tillroll.cli.new import new
+from tillroll.cli.output import say
+from tillroll.cli.project import project
+from tillroll.cli.publish import publish
+from tillroll.cli.query import query
+from tillroll.cli.schema import schema
+from tillroll.cli.status import status
+from tillroll.errors import TillrollError, UsageError
+
+__all__ = ["cli", "main"]
+
+REFUSED, USAGE = 1, 2
+
+
+class _Tillroll(click.Group):
+    """Turns every error into one line on stderr and an exit code: 1 refused or failed, 2 usage."""
+
+    def main(self, *args: Any, **kwargs: Any) -> NoReturn:
+        kwargs["standalone_mode"] = False
+        self._verbose = False
+        try:
+            code = super().main(*args, **kwargs)
+            sys.stdout.flush()
+        except BaseException as error:  # noqa: BLE001 - the outermost place
+            code = self._told(error)
+        sys.exit(code if isinstance(code, int) else 0)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        finally:
+            self._verbose = ctx.meta.get("tillroll.verbose", False)
+
+    def _told(self, error: BaseException) -> int:
+        match error:
+            case click.UsageError():
+                where = f"; see `{error.ctx.command_path} --help`" if error.ctx else ""
+                say(error.format_message().rstrip(".") + where)
+                return USAGE
+            case click.ClickException():
+                say(error.format_message())
+            case TillrollError():
+                say(" ".join(str(error).split()))
+                return USAGE if isinstance(error, UsageError) else REFUSED
+            case KeyboardInterrupt() | click.Abort():
+                say("interrupted")
+            case BrokenPipeError():  # whoever read our output has seen enough
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            case Exception():
+                self._unexpected(error)
+            case _:
+                raise error
+        return REFUSED
+
+    def _unexpected(self, error: Exception) -> None:
+        say(
+            f"unexpected {type(error).__name__}: {' '.join(str(error).split())}"
+            + ("" if self._verbose else "; -v shows where")
+        )
+        if self._verbose:
+            traceback.print_exception(error)
+
+
+@click.group(
+    cls=_Tillroll,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    epilog="Results go to stdout, everything else to stderr. Exit code: 0 done, 1 refused or failed, 2 usage.",
+)
+@click.version_option(package_name="tillroll", message="tillroll %(version)s")
+def cli() -> None:
+    """Till roll of every channel: append events to one log, project them into read models, query those."""
+
+
+for command in (import_, publish, project, query, status, dead_letters, schema, new, doctor):
+    cli.add_command(command)
+
+
+def main() -> NoReturn:
+    """Entry point."""
+    cli(prog_name="tillroll")
+    raise AssertionError("the command exits")

@@ -1,0 +1,170 @@
+"""NDJSON into the log: lines checked one by one, published in chunks, rejected with place and reason."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import BinaryIO, NamedTuple
+
+from tillroll.cli.files import LONGEST_LINE, lines_of, require_files
+from tillroll.cli.output import count
+from tillroll.cli.progress import Meter
+from tillroll.contract.registry import Contract
+from tillroll.errors import MalformedEvent, TillrollError
+from tillroll.events import Event, event_from_json, to_wire
+from tillroll.log.port import Appended, EventLog
+from tillroll.publisher import Publisher
+
+__all__ = ["PublishResult", "Reject", "publish_files"]
+
+CHUNK = 5_000  # lines at a time: as many as a batch of the log takes
+MOST_TOLD = 20  # rejects that are told one by one
+COMMENT = b"#"
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """A line that was not published: where, which field ('' = the whole line), why."""
+
+    file: str
+    line: int
+    field: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.file} line {self.line}: {f'{self.field} ' if self.field else ''}{self.reason}"
+
+
+@dataclass
+class PublishResult:
+    """What became of the lines. rejected: the first ones; all are counted in `rejects`.
+
+    conflicts: events refused because the log holds other content under their event_id; part of `rejects` too.
+    """
+
+    published: int = 0
+    duplicates: int = 0
+    conflicts: int = 0
+    rejects: int = 0
+    rejected: list[Reject] = field(default_factory=list)
+
+    @property
+    def exit_code(self) -> int:
+        """1 when anything was rejected."""
+        return int(self.rejects > 0)
+
+    def text(self) -> Iterator[str]:
+        """See Result."""
+        yield f"{count(self.published, 'event')} published"
+        if self.duplicates:
+            yield f"{count(self.duplicates, 'duplicate')}: in the log already, nothing added"
+        if self.conflicts:
+            yield f"{count(self.conflicts, 'conflict')}: the log holds other content under the same event_id"
+        if self.rejects:
+            yield f"{count(self.rejects, 'line')} rejected"
+
+
+class _Source(NamedTuple):
+    file: str
+    number: int
+    text: bytes
+
+
+def publish_files(
+    log: EventLog, contract: Contract, files: Sequence[str], rejects: BinaryIO | None, display: Meter
+) -> PublishResult:
+    """Publish the events of `files` (``-`` = stdin); memory does not grow with them.
+
+    rejects: where rejected lines are kept, each below a comment with the reason. Raises TillrollError when a
+    file or the log fails; what was published before stays.
+    """
+    require_files(files)
+    result = PublishResult()
+    chunks = _Chunks(Publisher(log, contract), contract, rejects, display, result)
+    display.begin("publish", None, "lines")
+    try:
+        for file in files:
+            lines = lines_of(file)
+            while batch := list(islice(lines, CHUNK)):
+                chunks.take(file, batch)
+                display.advance("publish", len(batch))
+    except TillrollError as error:
+        if not result.published:
+            raise
+        raise type(error)(
+            f"{error}; {count(result.published, 'event')} were published before that: run the same again, known "
+            "events are not added twice"
+        ) from error
+    finally:
+        display.end("publish")
+    chunks.tell_the_rest()
+    return result
+
+
+class _Chunks:
+    """Takes lines, some thousand at a time."""
+
+    def __init__(
+        self,
+        publisher: Publisher,
+        contract: Contract,
+        rejects: BinaryIO | None,
+        display: Meter,
+        result: PublishResult,
+    ):
+        self._publisher, self._contract, self._display = publisher, contract, display
+        self._rejects, self._result = rejects, result
+
+    def take(self, file: str, lines: Iterable[tuple[int, bytes | None]]) -> None:
+        """Publish what is an event, reject what is none."""
+        sources: list[_Source] = []
+        events: list[Event] = []
+        for number, text in lines:
+            if text is None:
+                self._reject(_Source(file, number, b""), "", f"is longer than {LONGEST_LINE >> 20} MB")
+            elif text.strip() and not text.startswith(COMMENT):
+                source = _Source(file, number, text)
+                if (event := self._event(source)) is not None:
+                    sources.append(source)
+                    events.append(event)
+        for source, answer in zip(sources, self._publisher.publish(events), strict=True):
+            self._count(source, answer)
+
+    def tell_the_rest(self) -> None:
+        """How many rejects were not told one by one."""
+        untold = self._result.rejects - len(self._result.rejected)
+        if untold:
+            where = "the rejects file has all" if self._rejects else "--rejects FILE keeps them all"
+            self._display.say(f"{count(untold, 'more line')} rejected; {where}")
+
+    def _event(self, source: _Source) -> Event | None:
+        """The event on this line, which will go into the log; or None, rejected."""
+        try:
+            event = event_from_json(source.text)
+            to_wire(event, self._contract)
+        except MalformedEvent as error:
+            self._reject(source, error.field or "", error.reason or str(error))
+            return None
+        return event
+
+    def _count(self, source: _Source, answer: Appended) -> None:
+        if answer.conflict:
+            at = answer.position
+            reason = (
+                f"was used before, for other content, at {at.topic}/{at.partition} offset {at.offset}; "
+                "give this event an id of its own"
+            )
+            self._result.conflicts += 1
+            self._reject(source, "event_id", reason)
+        elif answer.duplicate:
+            self._result.duplicates += 1
+        else:
+            self._result.published += 1
+
+    def _reject(self, source: _Source, field: str, reason: str) -> None:
+        reject = Reject(source.file, source.number, field, " ".join(reason.split()))
+        self._result.rejects += 1
+        if self._result.rejects <= MOST_TOLD:
+            self._result.rejected.append(reject)
+            self._display.say(str(reject))
+        if self._rejects is not None:
+            self._rejects.write(f"# {reject}\n".encode() + source.text + b"\n")

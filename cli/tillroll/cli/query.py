@@ -1,0 +1,115 @@
+"""`tillroll query`."""
+
+import csv
+import sys
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+import click
+
+from tillroll.cli.options import Given, with_options
+from tillroll.cli.output import as_json, cell, say, table
+from tillroll.errors import UsageError
+
+if TYPE_CHECKING:
+    from tillroll.store.reading import Answer
+
+__all__ = ["parse_conditions", "query"]
+
+TABLE_ROWS = 50
+"""Rows that a table shows unless --limit says otherwise; JSON and CSV, made for programs, give all."""
+
+
+@click.command()
+@click.argument("name")
+@click.argument("conditions", nargs=-1, metavar="[COLUMN=VALUE]...")
+@click.option(
+    "--limit",
+    type=click.IntRange(min=0),
+    help=f"Rows at most; {TABLE_ROWS} unless given, all with --json and --csv.",
+)
+@click.option(
+    "--order-by",
+    multiple=True,
+    metavar="COLUMN",
+    help="Sort by this column, downwards with a leading '-'; repeatable.",
+)
+@click.option("--csv", "as_csv", is_flag=True, help="Print the rows as CSV with a header.")
+@with_options("store")
+def query(
+    given: Given,
+    name: str,
+    conditions: tuple[str, ...],
+    limit: int | None,
+    order_by: tuple[str, ...],
+    as_csv: bool,
+) -> None:
+    """Rows of a read model.
+
+    NAME is a view such as store_availability, order_status, order_status_lines, customer_history or channel_sales.
+    COLUMN=VALUE keeps the rows with that value; the same column again means any of its values, and no value
+    (COLUMN=) rows where it is empty or unknown.
+    """
+    if given.json and as_csv:
+        raise UsageError("--json and --csv contradict each other; give one of them")
+    from tillroll.store.reading import Question
+    from tillroll.store.reading import query as ask
+
+    where = parse_conditions(conditions)
+    given.require_data()
+    shorten = limit is None and not given.json and not as_csv
+    question = Question(name, where, order_by, TABLE_ROWS + 1 if shorten else limit)
+    with ask(given.store, question) as answer:
+        lines = _json(answer) if given.json else _csv(answer) if as_csv else _table(answer, shorten)
+        for line in lines:
+            sys.stdout.write(line)
+
+
+def parse_conditions(conditions: Iterable[str]) -> list[tuple[str, str]]:
+    """``COLUMN=VALUE`` in two. Raises UsageError where there is no ``=``."""
+    parts = [condition.partition("=") for condition in conditions]
+    for text, sign, _ in parts:
+        if not sign or not text:
+            raise UsageError(f"{text!r} is no condition; write COLUMN=VALUE, such as sku=shoe-42")
+    return [(column, value) for column, _, value in parts]
+
+
+def _json(answer: "Answer") -> Iterator[str]:
+    """An array of objects, one a line, written as the rows come."""
+    names, separator = [column.name for column in answer.columns], ""
+    yield "["
+    for row in answer.rows:
+        yield f"{separator}\n  {as_json(dict(zip(names, row, strict=True)), None)}"
+        separator = ","
+    yield "\n]\n"
+
+
+def _csv(answer: "Answer") -> Iterator[str]:
+    lines: list[str] = []
+    writer = csv.writer(_Lines(lines), lineterminator="\n")
+    writer.writerow([column.name for column in answer.columns])
+    for row in answer.rows:
+        writer.writerow([cell(value) for value in row])
+        yield from lines
+        lines.clear()
+    yield from lines
+
+
+class _Lines:
+    """What csv.writer takes for a file."""
+
+    def __init__(self, lines: list[str]):
+        self._lines = lines
+
+    def write(self, text: str) -> int:
+        self._lines.append(text)
+        return len(text)
+
+
+def _table(answer: "Answer", shorten: bool) -> Iterator[str]:
+    rows = list(answer.rows)
+    more = shorten and len(rows) > TABLE_ROWS
+    for line in table([column.name for column in answer.columns], rows[:TABLE_ROWS] if more else rows):
+        yield line + "\n"
+    if more:
+        say(f"these are the first {TABLE_ROWS} rows; --limit N shows more, --json and --csv all")

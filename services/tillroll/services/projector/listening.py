@@ -1,0 +1,107 @@
+"""What a run of projectors tells about itself, and who listens."""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from tillroll.errors import Unavailable
+
+__all__ = ["Done", "Listener", "Outage", "Silent"]
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What one worker did: events read and committed, dead letters written, seconds it took.
+
+    error: why it gave up; None when it was through or was asked to stop.
+    """
+
+    name: str
+    events: int = 0
+    dead: int = 0
+    seconds: float = 0.0
+    error: Exception | None = None
+
+    @property
+    def rate(self) -> float:
+        """Events per second."""
+        return self.events / self.seconds if self.seconds else 0.0
+
+
+class Listener(Protocol):
+    """Who wants to know how it goes. Called from several threads."""
+
+    def started(self, name: str, behind: int) -> None:
+        """A projection begins, that many offsets behind the end."""
+        ...
+
+    def progressed(self, name: str, events: int, dead: int) -> None:
+        """That many more events are committed, that many more dead letters written."""
+        ...
+
+    def waiting(self, error: Unavailable) -> None:
+        """The log or the store is down; the first worker noticed."""
+        ...
+
+    def resumed(self, seconds: float) -> None:
+        """All workers go on, that long after `waiting`."""
+        ...
+
+    def stopped(self, done: Done) -> None:
+        """A worker is through, or gave up."""
+        ...
+
+
+class Silent:
+    """A Listener that does nothing; derive from it to hear only some things."""
+
+    def started(self, name: str, behind: int) -> None:
+        """See Listener."""
+
+    def progressed(self, name: str, events: int, dead: int) -> None:
+        """See Listener."""
+
+    def waiting(self, error: Unavailable) -> None:
+        """See Listener."""
+
+    def resumed(self, seconds: float) -> None:
+        """See Listener."""
+
+    def stopped(self, done: Done) -> None:
+        """See Listener."""
+
+
+class Outage:
+    """Tells the listener once that something is down and once that it is over, however many workers wait."""
+
+    def __init__(self, listener: Listener, clock: Callable[[], float] = time.monotonic):
+        self._listener, self._clock = listener, clock
+        self._lock = threading.Lock()
+        self._waiting: set[str] = set()
+        self._since = 0.0
+
+    def begins(self, name: str, error: Unavailable) -> None:
+        """`name` cannot go on."""
+        with self._lock:
+            if not self._waiting:
+                self._since = self._clock()
+                self._listener.waiting(error)
+            self._waiting.add(name)
+
+    def ends(self, name: str) -> None:
+        """`name` goes on."""
+        if name in self._waiting and self._left(name):
+            self._listener.resumed(self._clock() - self._since)
+
+    def gives_up(self, name: str) -> None:
+        """`name` has stopped waiting without going on."""
+        self._left(name)
+
+    def _left(self, name: str) -> bool:
+        """Whether `name` was the last one that waited."""
+        with self._lock:
+            waited = name in self._waiting
+            self._waiting.discard(name)
+            return waited and not self._waiting
