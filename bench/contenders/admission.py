@@ -1,5 +1,6 @@
 """tillroll's admission of a Kafka log, one process."""
 
+from pathlib import Path
 from typing import Any
 
 from bench.contenders import run
@@ -10,7 +11,7 @@ from tillroll.settings import open_log, open_store
 
 def admit(job: dict[str, Any]) -> dict[str, Any]:
     """Admit `events` records."""
-    admitter = Admitter(open_log(job["log"], None), open_store(job["store"], None), load_contract())
+    admitter = Admitter(open_log(job["log"], Path()), open_store(job["store"], Path()), load_contract())
     events = 0
     while events < job["events"]:
         events += admitter.step(0.2) or 0
