@@ -3,4 +3,4 @@
 import pytest
 
 pytest.register_assert_rewrite("tillroll.testing")
-pytest_plugins = ["tillroll.testing.postgres"]
+pytest_plugins = ["tillroll.testing.postgres", "tillroll.testing.kafka"]
