@@ -179,7 +179,7 @@ HOSTILE = {
     "a number of 70 bits": (framed(b"\x00" + b"\xff" * 9 + b"\x7f" + b"\x00\x02k\x02v\x00"), 1),
     "a number without end": (framed(b"\x00" + b"\xff" * 30), 1),
     "an over-long number and a byte short": (
-        varint(9) + b"\x00\x00\x00\x82\x00k\x02v",  # the header count would be the sync marker's first byte
+        varint(8) + b"\x00\x00\x00\x82\x00k\x02v",  # the header count would be the sync marker's first byte
         1,
     ),
     "an offset before the batch": (encode_records([(0, -1, b"k", b"v")]), 1),
