@@ -23,6 +23,7 @@ __all__ = [
     "Nullable",
     "Primitive",
     "RecordType",
+    "check_shape",
     "children",
     "parse_record",
     "value_of",
@@ -117,11 +118,67 @@ def parse_record(schema: Any) -> RecordType:
 
     Raises ContractError naming record and field when it uses a type that the contract does not allow.
     """
-    if not isinstance(schema, dict) or schema.get("type") != "record":
-        raise ContractError("a schema of the contract is one Avro record: a JSON object with type record")
-    found = _Parser().parse(schema, str(schema.get("name", "?")))
+    check_shape(schema)
+    found = _Parser().parse(schema, schema["name"])
     assert isinstance(found, RecordType)
     return found
+
+
+def check_shape(schema: Any) -> None:
+    """Raises ContractError unless `schema` is one record, made as Avro wants it, whatever types it uses."""
+    if not isinstance(schema, dict) or schema.get("type") != "record":
+        raise ContractError("a schema of the contract is one Avro record: a JSON object with type record")
+    try:
+        _check_shape(schema, str(schema.get("name")))
+    except RecursionError:
+        raise ContractError(f"{schema.get('name')}: nested too deep") from None
+
+
+_PARTS: Mapping[str, Mapping[str, type]] = {
+    "record": {"name": str, "fields": list},
+    "enum": {"name": str, "symbols": list},
+    "fixed": {"name": str, "size": int},
+    "array": {"items": object},
+    "map": {"values": object},
+}
+_OPTIONAL: Mapping[str, type] = {"doc": str, "namespace": str, "logicalType": str}
+
+
+def _check_shape(schema: Any, where: str) -> None:
+    if isinstance(schema, list):
+        for branch in schema:
+            _check_shape(branch, where)
+    elif isinstance(schema, dict):
+        _check_object(schema, where)
+    elif not isinstance(schema, str):
+        raise ContractError(f"{where}: {schema!r} is no Avro type")
+
+
+def _check_object(schema: Mapping[str, Any], where: str) -> None:
+    kind = schema.get("type")
+    if not isinstance(kind, str):
+        _check_shape(kind, where)
+        return
+    _check_members(schema, _PARTS.get(kind, {}), where)
+    if kind == "record":
+        for field in schema["fields"]:
+            if not isinstance(field, dict):
+                raise ContractError(f"{where}: {field!r} is no field")
+            _check_members(field, {"name": str, "type": object}, where)
+            _check_shape(field["type"], f"{where}.{field['name']}")
+    elif kind == "enum" and not all(isinstance(symbol, str) for symbol in schema["symbols"]):
+        raise ContractError(f"{where}: the symbols of an enum are texts")
+    elif kind in ("array", "map"):
+        _check_shape(schema["items" if kind == "array" else "values"], where)
+
+
+def _check_members(schema: Mapping[str, Any], needed: Mapping[str, type], where: str) -> None:
+    for name, type_ in needed.items():
+        if schema.get(name) is None or not isinstance(schema[name], type_):
+            raise ContractError(f"{where}: {name} is missing or not what Avro wants there")
+    for name, type_ in _OPTIONAL.items():
+        if not isinstance(schema.get(name, ""), type_):
+            raise ContractError(f"{where}: {name} is not text")
 
 
 def children(type_: AvroType) -> Iterator[AvroType]:
@@ -181,25 +238,30 @@ class _Parser:
         return Nullable(inner)
 
     def _record(self, schema: Mapping[str, Any], where: str) -> AvroType:
-        fields = tuple(
-            Field(
-                field["name"],
-                self.parse(field["type"], f"{where}.{field['name']}"),
-                field.get("doc", ""),
-                field.get("default", NO_DEFAULT),
-            )
-            for field in schema.get("fields", ())
-        )
+        fields = tuple(self._field(field, where) for field in schema["fields"])
         if not fields:
             raise ContractError(f"{where}: a record needs at least one field")
+        if len({field.name for field in fields}) < len(fields):
+            raise ContractError(f"{where}: a record has each field once")
         return self._define(RecordType(_name(schema, where), fields, schema.get("doc", "")), where)
 
+    def _field(self, schema: Mapping[str, Any], where: str) -> Field:
+        name, default = schema["name"], schema.get("default", NO_DEFAULT)
+        where = f"{where}.{name}"
+        if not _is_name(name):
+            raise ContractError(f"{where}: a field needs a plain name: letters, digits and _")
+        type_ = self.parse(schema["type"], where)
+        if default is not NO_DEFAULT and not _fits(type_, default):
+            raise ContractError(f"{where}: the default {default!r} is no value of its type")
+        return Field(name, type_, schema.get("doc", ""), default)
+
     def _enum(self, schema: Mapping[str, Any], where: str) -> AvroType:
-        symbols = tuple(schema.get("symbols", ()))
-        if not symbols or len(set(symbols)) < len(symbols):
-            raise ContractError(f"{where}: an enum needs symbols, each once")
-        name, doc = _name(schema, where), schema.get("doc", "")
-        return self._define(EnumType(name, symbols, doc, schema.get("default")), where)
+        symbols, default = tuple(schema["symbols"]), schema.get("default")
+        if not symbols or len(set(symbols)) < len(symbols) or not all(map(_is_name, symbols)):
+            raise ContractError(f"{where}: an enum needs symbols, each once: letters, digits and _")
+        if default is not None and default not in symbols:
+            raise ContractError(f"{where}: the enum's default {default!r} is none of its symbols")
+        return self._define(EnumType(_name(schema, where), symbols, schema.get("doc", ""), default), where)
 
     def _define(self, type_: RecordType | EnumType, where: str) -> AvroType:
         if type_.name in self._named:
@@ -222,10 +284,58 @@ class _Parser:
 
 
 def _name(schema: Mapping[str, Any], where: str) -> str:
-    name, namespace = schema.get("name"), schema.get("namespace", NAMESPACE)
-    if not isinstance(name, str) or not name.isidentifier() or namespace != NAMESPACE:
+    name: str = schema["name"]
+    if not _is_name(name) or schema.get("namespace", NAMESPACE) != NAMESPACE:
         raise ContractError(f"{where}: a record or enum needs a plain name in the namespace {NAMESPACE}")
     return name
+
+
+def _is_name(text: str) -> bool:
+    return text.isascii() and text.isidentifier()
+
+
+_WHOLE = {Primitive.INT: 31, Primitive.DATE: 31, Primitive.LONG: 63, Primitive.TIMESTAMP: 63}
+
+
+def _fits(type_: AvroType, default: Any) -> bool:
+    """Whether a default, as JSON, is a value of its type; that of a union is one of its first branch, null."""
+    match type_:
+        case Nullable():
+            return default is None
+        case EnumType():
+            return default in type_.symbols
+        case ArrayType():
+            return isinstance(default, list) and all(_fits(type_.items, item) for item in default)
+        case MapType():
+            return isinstance(default, dict) and all(_fits(type_.values, item) for item in default.values())
+        case RecordType():
+            return isinstance(default, dict) and all(_fits_field(field, default) for field in type_.fields)
+        case Primitive.STRING | Primitive.UUID:
+            return isinstance(default, str)
+        case Primitive.BOOLEAN:
+            return isinstance(default, bool)
+        case Primitive.DOUBLE:
+            return isinstance(default, float)
+    return (
+        type(default) is int
+        and -(1 << _WHOLE[type_]) <= default < 1 << _WHOLE[type_]
+        and _has_value(type_, default)
+    )
+
+
+def _fits_field(field: Field, default: Mapping[str, Any]) -> bool:
+    return (
+        _fits(field.type, default[field.name]) if field.name in default else field.default is not NO_DEFAULT
+    )
+
+
+def _has_value(type_: Primitive, number: int) -> bool:
+    """Days and microseconds outside the years 1 to 9999 are none that Python knows."""
+    try:
+        value_of(type_, number)
+    except (ValueError, OverflowError):
+        return False
+    return True
 
 
 def value_of(type_: AvroType, default: Any) -> Any:

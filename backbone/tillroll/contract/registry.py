@@ -118,7 +118,10 @@ class Contract:
         upcasters: Mapping[str, Upcaster] = UPCASTERS,
         pinned: Iterable[tuple[str, int]] = (),
     ):
-        """pinned: (record, version) of all that ever had an id. Raises ContractError when two versions share an id or a fingerprint, or a record has no topic."""
+        """pinned: (record, version) of all that ever had an id.
+
+        Raises ContractError when two versions share an id, two records a fingerprint, or a record has no topic or two.
+        """
         self.topics: Mapping[str, TopicSpec] = {topic.name: topic for topic in topics}
         self.by_id: dict[int, EventSchema] = {}
         self.by_fingerprint: dict[bytes, EventSchema] = {}
@@ -162,11 +165,12 @@ class Contract:
         return last_record(record, self.upcasters)
 
     def _add(self, schema: EventSchema) -> None:
-        other = self.by_id.get(schema.id) or self.by_fingerprint.get(schema.fingerprint)
-        if other is not None:
-            raise ContractError(
-                f"{schema.name} and {other.name} share an id or a fingerprint; each has its own"
-            )
+        if (other := self.by_id.get(schema.id)) is not None:
+            raise ContractError(f"{schema.name} and {other.name} share id {schema.id}; each has its own")
+        # Versions that differ in defaults only share a fingerprint; their values are the same, and read as the newest.
+        other = self.by_fingerprint.get(schema.fingerprint)
+        if other is not None and other.record != schema.record:
+            raise ContractError(f"{schema.name} and {other.name} share a fingerprint; name each as its file")
         if schema.topic not in self.topics and schema.topic != ANY_TOPIC:
             raise ContractError(f"{schema.name} stands in {schema.topic}/, but topics.toml has no such topic")
         self.by_id[schema.id] = self.by_fingerprint[schema.fingerprint] = schema
@@ -181,7 +185,12 @@ def load_contract() -> Contract:
 
 
 def _read_schemas(directory: Path, pins: Mapping[tuple[str, int], Pin]) -> Iterator[EventSchema]:
+    topics: dict[str, str] = {}
     for file in schema_files(directory):
+        if (topic := topics.setdefault(file.record, file.topic)) != file.topic:
+            raise ContractError(
+                f"{file.path}: {file.record} stands in {topic}/ already; a record has one place"
+            )
         pin = pins.get((file.record, file.version))
         if pin is None:
             raise ContractError(
@@ -192,16 +201,44 @@ def _read_schemas(directory: Path, pins: Mapping[tuple[str, int], Pin]) -> Itera
 
 def _read_topics(directory: Path) -> Iterator[TopicSpec]:
     """The topics of topics.toml, in its order."""
-    for name, told in read_toml(directory / "topics.toml").items():
-        try:
-            yield TopicSpec(
-                name,
-                told["partitions"],
-                tuple(tuple(choice) for choice in told["key"]),
-                told["retention_ms"],
-                told.get("separator", "|"),
-                told.get("business_date") == "required",
-                told["doc"],
-            )
-        except KeyError as missing:
-            raise ContractError(f"{directory / 'topics.toml'}: topic {name} has no {missing}") from None
+    path = directory / "topics.toml"
+    for name, told in read_toml(path).items():
+        if (fault := _topic_fault(told)) is not None:
+            raise ContractError(f"{path}: topic {name}: {fault}")
+        yield TopicSpec(
+            name,
+            told["partitions"],
+            tuple(tuple(choice) for choice in told["key"]),
+            told["retention_ms"],
+            told.get("separator", "|"),
+            told.get("business_date") == "required",
+            told["doc"],
+        )
+
+
+_TOPIC: Mapping[str, type] = {"doc": str, "partitions": int, "key": list, "retention_ms": int}
+_TOPIC_OPTIONAL: Mapping[str, type] = {"separator": str, "business_date": str}
+
+
+def _topic_fault(told: Any) -> str | None:
+    if not isinstance(told, dict):
+        return "is no table"
+    known = {**_TOPIC, **_TOPIC_OPTIONAL}
+    for name in [*_TOPIC, *told]:
+        if name not in told:
+            return f"{name} is missing"
+        if name not in known or type(told[name]) is not known[name]:
+            return f"{name} = {told[name]!r} is unknown or of the wrong type"
+    if told["partitions"] < 1 or told["retention_ms"] < -1:
+        return "partitions are 1 or more, retention_ms is -1 (for ever) or more"
+    if not told["key"] or not all(_is_choice(choice) for choice in told["key"]):
+        return f'key = {told["key"]!r} is not a list of lists of fields, such as [["sku"], ["location_id"]]'
+    if told.get("business_date", "required") != "required":
+        return 'business_date is "required" or left out'
+    return None
+
+
+def _is_choice(choice: Any) -> bool:
+    return (
+        isinstance(choice, list) and bool(choice) and all(isinstance(name, str) and name for name in choice)
+    )

@@ -2,14 +2,16 @@
 
 import hashlib
 import json
+import re
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fastavro.schema import fingerprint, to_parsing_canonical_form
+from fastavro.schema import SchemaParseException, UnknownType, fingerprint, to_parsing_canonical_form
 
+from tillroll.contract.avro_types import check_shape
 from tillroll.errors import ContractError
 
 __all__ = [
@@ -50,27 +52,43 @@ class SchemaFile:
 
 
 def schema_files(directory: Path) -> Iterator[SchemaFile]:
-    """Every .avsc of the contract in `directory`, by topic and record, oldest version first."""
+    """Every .avsc of the contract in `directory`, by topic and record, oldest version first.
+
+    Raises ContractError for a file that is no schema, and for old versions that do not lead up to a newest.
+    """
+    history = set(directory.glob("*/history/*"))
     for path in sorted(directory.glob("*/*.avsc")):
-        old = [(_version(file), file) for file in (path.parent / "history").glob(f"{path.stem}.v*.avsc")]
-        for version, file in [*sorted(old), (len(old) + 1, path)]:
-            yield SchemaFile(file, path.parent.name, path.stem, version, _read_json(file))
+        old = sorted((_version(file), file) for file in history if file.name.startswith(f"{path.stem}.v"))
+        old = [(number, file) for number, file in old if file.parent.parent == path.parent]
+        if [number for number, _ in old] != list(range(1, len(old) + 1)):
+            raise ContractError(
+                f"{path.parent / 'history'}: versions of {path.stem} are v1, v2 ... without gaps"
+            )
+        history -= {file for _, file in old}
+        for version, file in [*old, (len(old) + 1, path)]:
+            yield SchemaFile(file, path.parent.name, path.stem, version, _read_schema(file))
+    for file in sorted(history):
+        raise ContractError(
+            f"{file}: an older version is named <Record>.v<N>.avsc, and <Record>.avsc is beside history/"
+        )
 
 
 def _version(path: Path) -> int:
-    number = path.stem.rpartition(".v")[2]
-    if not number.isdecimal():
+    number = path.name.removesuffix(".avsc").rpartition(".v")[2]
+    if not number.isdecimal() or not number.isascii() or number.startswith("0"):
         raise ContractError(f"{path}: an older version is named <Record>.v<N>.avsc")
     return int(number)
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def _read_schema(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        json.dumps(found, ensure_ascii=False).encode()  # an escape may stand for half a character
+        check_shape(found)
+    except (OSError, ValueError, ContractError) as error:
         raise ContractError(f"{path}: {error}") from None
-    if not isinstance(found, dict):
-        raise ContractError(f"{path}: a schema is a JSON object")
+    except RecursionError:
+        raise ContractError(f"{path}: nested too deep") from None
     return found
 
 
@@ -83,17 +101,28 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 def read_pins(directory: Path) -> dict[tuple[str, int], Pin]:
-    """The pinned ids of ids.toml by (record, version)."""
-    path, pins = directory / "ids.toml", {}
+    """The pinned ids of ids.toml by (record, version). Raises ContractError for what is no pin, or an id given twice."""
+    path = directory / "ids.toml"
+    pins: dict[tuple[str, int], Pin] = {}
+    owners: dict[int, str] = {}
     for record, versions in read_toml(path).items():
         for version, told in versions.items() if isinstance(versions, dict) else [("?", None)]:
-            number = version.removeprefix("v")
-            if not number.isdecimal() or not isinstance(told, dict) or _types(told) != _PIN:
+            number = _VERSION.fullmatch(version)
+            if number is None or not isinstance(told, dict) or _types(told) != _PIN:
                 raise ContractError(f"{path}: {record}.{version} is not v<N> = {{ id, fingerprint, digest }}")
-            pins[record, int(number)] = Pin(**told)
+            pin = pins[record, int(number[1])] = Pin(**told)
+            if not 1 <= pin.id < 1 << 31:
+                raise ContractError(
+                    f"{path}: {record}.{version} has id {pin.id}; ids are 1 to {(1 << 31) - 1}"
+                )
+            if (owner := owners.setdefault(pin.id, f"{record}.{version}")) != f"{record}.{version}":
+                raise ContractError(
+                    f"{path}: {owner} and {record}.{version} share id {pin.id}; each has its own"
+                )
     return pins
 
 
+_VERSION = re.compile(r"v([1-9][0-9]*)")
 _PIN: dict[str, type] = {"id": int, "fingerprint": str, "digest": str}
 
 
@@ -105,9 +134,15 @@ def _types(told: dict[str, Any]) -> dict[str, type]:
 
 
 def fingerprint_of(avro: dict[str, Any]) -> str:
-    """CRC-64-AVRO of the canonical form: 16 hex digits, in the order of bytes of single-object encoding."""
+    """CRC-64-AVRO of the canonical form: 16 hex digits, in the order of bytes of single-object encoding.
+
+    Raises ContractError when that cannot be made: names that mean nothing or two things, defaults of another type.
+    """
     # fastavro writes the digits little endian already: for "int" 8f5c393f1ad57572, which is 0x7275d51a3f395c8f.
-    return fingerprint(to_parsing_canonical_form(avro), "CRC-64-AVRO")
+    try:
+        return fingerprint(to_parsing_canonical_form(avro), "CRC-64-AVRO")
+    except (SchemaParseException, UnknownType, TypeError) as error:
+        raise ContractError(f"{avro.get('name')} is no Avro schema: {error}") from None
 
 
 def decoding_of(avro: dict[str, Any]) -> str:

@@ -126,7 +126,7 @@ def test_two_versions_with_one_id_are_refused(contract_folder: Write) -> None:
     folder = contract_folder({"stock/Moved": [MOVED], "stock/Lost": [MOVED]})
     ids = (folder / "ids.toml").read_text()
     (folder / "ids.toml").write_text(ids.replace("id = 2", "id = 1"))
-    with pytest.raises(ContractError, match="Moved version 1 and Lost version 1 share an id"):
+    with pytest.raises(ContractError, match="Lost.v1 and Moved.v1 share id 1"):
         Contract.from_directory(folder)
 
 
@@ -140,14 +140,14 @@ def test_two_versions_with_one_id_are_refused(contract_folder: Write) -> None:
         ("ids.toml", '[Moved]\nv1 = { id = "7", fingerprint = "", digest = "" }\n', r"Moved.v1 is not v<N>"),
         ("ids.toml", "Moved = 1\n", r"ids.toml: Moved.\? is not v<N>"),
         ("ids.toml", "[[[", "ids.toml: "),
-        ("topics.toml", "[stock]\npartitions = 4\n", "topics.toml: topic stock has no 'key'"),
+        ("topics.toml", "[stock]\npartitions = 4\n", "topics.toml: topic stock: doc is missing"),
         (
             "topics.toml",
-            "[other]\npartitions = 1\nkey = []\nretention_ms = -1\ndoc = ''\n",
+            "[other]\npartitions = 1\nkey = [['id']]\nretention_ms = -1\ndoc = ''\n",
             "stands in stock/",
         ),
         ("stock/Moved.avsc", "{", "Moved.avsc: "),
-        ("stock/Moved.avsc", "[]", "Moved.avsc: a schema is a JSON object"),
+        ("stock/Moved.avsc", "[]", "Moved.avsc: a schema of the contract is one Avro record"),
         ("stock/history/Moved.vX.avsc", "{}", "Moved.vX.avsc: an older version is named"),
     ],
 )
