@@ -46,7 +46,10 @@ class Finding:
 
 def check_contract(contract: Contract, readers: Readers) -> list[Finding]:
     """Every rule that is broken, by record and version; none for a sound contract."""
-    out = [Finding(record, version, _GONE) for record, version in contract.lost]
+    out = [
+        Finding(record, version, _GONE, tuple(sorted(readers.get(record, ()))))
+        for record, version in contract.lost
+    ]
     for record in contract.records:
         out += _check_record(contract, record, tuple(sorted(readers.get(record, ()))))
     return out + list(_names(contract))

@@ -108,7 +108,7 @@ def boxed(contract: Contract, *events: dict[str, Any]) -> pl.DataFrame:
 
 def test_an_older_version_gets_the_columns_and_defaults_of_the_newest(two_versions: Contract) -> None:
     old, new = two_versions.versions("Boxed")
-    events = [
+    events: list[dict[str, Any]] = [
         {"lines": [{"line_id": "1", "note": "n"}, {"line_id": "2", "note": None}], "box": {"a": 4}},
         {"lines": [], "box": None},
     ]
