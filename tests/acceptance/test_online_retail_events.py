@@ -11,7 +11,7 @@ from polars.testing import assert_frame_equal
 from tillroll.contract.frames import frame_schema
 from tillroll.contract.registry import load_contract
 from tillroll.contract.wire import decode, encode
-from tillroll.events import EVENT_TYPES
+from tillroll.events import EVENTS
 from tillroll.services.histories import online_retail
 from tillroll.services.histories.history import Summary
 
@@ -91,7 +91,7 @@ def test_every_event_fits_the_contract_and_its_id_is_its_own(events: dict[str, p
         assert frame.schema == pl.Schema(frame_schema(schema))
         for event in frame.sample(20, seed=7).iter_rows(named=True):
             assert decode(encode(schema, event), contract)[1] == event
-            assert EVENT_TYPES[record].model_validate(event).event_id == event["event_id"]
+            assert EVENTS[record].model_validate(event).event_id == event["event_id"]
     ids = pl.concat([frame["event_id"] for frame in events.values()])
     assert ids.n_unique() == len(ids)
 
