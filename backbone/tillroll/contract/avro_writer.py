@@ -114,7 +114,7 @@ def _date(out: bytearray, value: Any) -> None:
 
 
 def _timestamp(out: bytearray, value: Any) -> None:
-    if not isinstance(value, datetime) or value.tzinfo is None:
+    if not isinstance(value, datetime) or value.utcoffset() is None:
         raise Unfit(f"{_told(value)} is no time with a time zone")
     _varint(out, (value - EPOCH) // MICROSECOND)
 

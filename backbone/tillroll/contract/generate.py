@@ -50,6 +50,26 @@ IMPORTABLE = (
     "Time",
     "Uuid",
 )
+TAKEN = frozenset(
+    [
+        "construct",
+        "copy",
+        "dict",
+        "fields",
+        "from_orm",
+        "json",
+        "parse_file",
+        "parse_obj",
+        "parse_raw",
+        "read",
+        "schema",
+        "schema_json",
+        "update_forward_refs",
+        "validate",
+    ]
+)
+"""What the classes of events can do, and so no field can be called; besides what begins with model_."""
+
 CLASS_VARIABLES = frozenset({"record", "topic"})
 
 Named = RecordType | EnumType
@@ -156,17 +176,19 @@ def _table(records: Iterable[str]) -> str:
 
 
 def _docstring(doc: str, indent: str) -> str:
-    text = doc.replace("\\", "\\\\").replace('"""', "'''")
-    if len(indent) + len(text) + 6 <= WIDTH:
+    text = " ".join(doc.split()).replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
+    if text.endswith('"') and not text.endswith('\\"'):
+        text = text[:-1] + '\\"'
+    lines = textwrap.wrap(text, WIDTH - len(indent) - 3, break_long_words=False, break_on_hyphens=False)
+    if len(lines) < 2 or len(indent) + len(text) + 6 <= WIDTH:
         return f'{indent}"""{text}"""'
-    wrapped = textwrap.wrap(text, WIDTH - len(indent) - 3, break_long_words=False, break_on_hyphens=False)
-    return f'{indent}"""' + f"\n{indent}".join(wrapped) + f'\n{indent}"""'
+    return f'{indent}"""' + f"\n{indent}".join(lines) + f'\n{indent}"""'
 
 
 def _fields(fields: Iterable[Field]) -> Iterator[str]:
     for field in fields:
-        if keyword.iskeyword(field.name) or field.name.startswith(("_", "model_")):
-            raise ContractError(f"no field may be called {field.name}: Python or pydantic use that name")
+        if keyword.iskeyword(field.name) or field.name in TAKEN or field.name.startswith(("_", "model_")):
+            raise ContractError(f"no field may be called {field.name}: Python or its class use that name")
         yield _field(field)
 
 
