@@ -8,8 +8,10 @@ import polars as pl
 
 from tillroll.contract.registry import Contract
 from tillroll.events import Event, to_wire
+from tillroll.identity import identity_key
 from tillroll.log.port import Appended, EventLog, Record
 from tillroll.publisher.encode import encode_frame, key_text
+from tillroll.publisher.references import hashed
 
 __all__ = ["Published", "Publisher", "partition_of"]
 
@@ -45,16 +47,20 @@ class Publisher:
     """Appends events of the contract to a log; makes the contract's topics where they are missing."""
 
     def __init__(self, log: EventLog, contract: Contract):
-        self._log, self._contract = log, contract
+        self._log, self._contract, self._key = log, contract, identity_key()
         log.create_topics(contract.topics.values())
         self._partitions = {topic: log.partitions(topic) for topic in contract.topics}
 
     def publish(self, events: Iterable[Event]) -> list[Appended]:
-        """Append these events; one answer each, in the order given. Durable on return."""
+        """Append these events; one answer each, in the order given. Durable on return.
+
+        E-mail addresses and phone numbers of customers go as keyed hashes. Raises MalformedEvent, then nothing
+        was appended; and what the log raises.
+        """
         routed: dict[tuple[str, int], list[tuple[int, Record]]] = {}
         count = 0
         for count, event in enumerate(events, 1):
-            topic, key, value = to_wire(event, self._contract)
+            topic, key, value = to_wire(hashed(event, self._key), self._contract)
             place = topic, partition_of(key, self._partitions[topic])
             routed.setdefault(place, []).append((count - 1, Record(key, value, event.event_id)))
         answers: dict[int, Appended] = {}

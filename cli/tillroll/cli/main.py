@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 import click
 
 from tillroll.cli.dead_letters import dead_letters
+from tillroll.cli.demo import demo
 from tillroll.cli.doctor import doctor
 from tillroll.cli.imports import import_
 from tillroll.cli.new import new
@@ -45,6 +46,9 @@ class _Tillroll(click.Group):
 
     def _told(self, error: BaseException) -> int:
         match error:
+            case click.exceptions.NoArgsIsHelpError():
+                error.show()
+                return USAGE
             case click.UsageError():
                 where = f"; see `{error.ctx.command_path} --help`" if error.ctx else ""
                 say(error.format_message().rstrip(".") + where)
@@ -83,7 +87,7 @@ def cli() -> None:
     """Till roll of every channel: append events to one log, project them into read models, query those."""
 
 
-for command in (import_, publish, project, query, status, dead_letters, schema, new, doctor):
+for command in (demo, import_, publish, project, query, status, dead_letters, schema, new, doctor):
     cli.add_command(command)
 
 

@@ -54,7 +54,7 @@ _OPTIONS = {
         show_envvar=True,
         default="",
         metavar="FOLDERS",
-        help=f"Folders with projections of your own, separated by '{os.pathsep}'.",
+        help="Folders with projections of your own, separated like PATH.",
     ),
 }
 _JSON = click.option("--json", "json", is_flag=True, help="Print the result as JSON.")

@@ -1,6 +1,7 @@
 """`tillroll project`."""
 
 import signal
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,9 +12,9 @@ import click
 from tillroll.cli.options import Given, with_options
 from tillroll.cli.output import count, show, table
 from tillroll.cli.progress import Meter, meter
+from tillroll.errors import TillrollError, Unavailable
 
 if TYPE_CHECKING:
-    from tillroll.errors import Unavailable
     from tillroll.services.projector.listening import Done
     from tillroll.services.projector.runner import Run
 
@@ -40,13 +41,13 @@ def project(given: Given, names: tuple[str, ...], once: bool, no_admission: bool
             given.parts,
             given.contract,
             given.projections(names),
-            _Display(display, once),
+            _Display(display, once, given.verbose),
             once=once,
             admit=not no_admission,
         )
         with _stopped_by_signals(run):
             results = run.run()
-    show(given, Projected.of(results, given.verbose))
+    show(given, Projected.of(results))
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ class Row:
     projection: str
     events: int
     dead_letters: int
-    events_per_second: float
+    events_per_second: int
     error: str | None
 
 
@@ -67,13 +68,13 @@ class Projected:
     projections: list[Row]
 
     @classmethod
-    def of(cls, results: "list[Done]", verbose: bool = False) -> "Projected":
+    def of(cls, results: "list[Done]") -> "Projected":
         """The summary of what the workers did; admission's own is not part of it unless it failed."""
         from tillroll.services.projector.runner import ADMISSION
 
         told = [done for done in results if done.name != ADMISSION or done.error]
         return cls(
-            [Row(d.name, d.events, d.dead, round(d.rate), str(d.error) if d.error else None) for d in told]
+            [Row(d.name, d.events, d.dead, round(d.rate), _told(d.error) if d.error else None) for d in told]
         )
 
     @property
@@ -83,17 +84,15 @@ class Projected:
 
     def text(self) -> Iterator[str]:
         """See Result."""
-        rows = [
-            (r.projection, r.events, r.dead_letters, f"{r.events_per_second:,.0f}") for r in self.projections
-        ]
+        rows = [(r.projection, r.events, r.dead_letters, r.events_per_second) for r in self.projections]
         yield from table(("projection", "events", "dead letters", "events/s"), rows)
 
 
 class _Display:
     """A Listener that shows on a meter."""
 
-    def __init__(self, display: Meter, once: bool):
-        self._meter, self._once = display, once
+    def __init__(self, display: Meter, once: bool, verbose: bool):
+        self._meter, self._once, self._verbose = display, once, verbose
 
     def started(self, name: str, behind: int) -> None:
         self._meter.begin(name, behind if self._once else None, "events")
@@ -106,7 +105,7 @@ class _Display:
                 f"{name}: {count(dead, 'event')} could not be applied; see `tillroll dead-letters list {name}`"
             )
 
-    def waiting(self, error: "Unavailable") -> None:
+    def waiting(self, error: Unavailable) -> None:
         self._meter.say(f"waiting: {error}")
 
     def resumed(self, seconds: float) -> None:
@@ -116,7 +115,14 @@ class _Display:
         if done.name != "admission":
             self._meter.end(done.name)
         if done.error:
-            self._meter.say(f"{done.name} stopped: {' '.join(str(done.error).split())}")
+            self._meter.say(f"{done.name} stopped: {_told(done.error)}")
+            if self._verbose and not isinstance(done.error, TillrollError):
+                traceback.print_exception(done.error)
+
+
+def _told(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return text if isinstance(error, TillrollError) else f"unexpected {type(error).__name__}: {text}"
 
 
 @contextmanager

@@ -1,18 +1,20 @@
 """NDJSON into the log: lines checked one by one, published in chunks, rejected with place and reason."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import BinaryIO, NamedTuple
 
-from tillroll.cli.files import LONGEST_LINE, lines_of, require_files
+from tillroll.cli.files import LONGEST_LINE, Line, lines_of, require_files
 from tillroll.cli.output import count
 from tillroll.cli.progress import Meter
 from tillroll.contract.registry import Contract
 from tillroll.errors import MalformedEvent, TillrollError
 from tillroll.events import Event, event_from_json, to_wire
+from tillroll.identity import identity_key
 from tillroll.log.port import Appended, EventLog
 from tillroll.publisher import Publisher
+from tillroll.publisher.references import hashed
 
 __all__ = ["PublishResult", "Reject", "publish_files"]
 
@@ -83,8 +85,7 @@ def publish_files(
     display.begin("publish", None, "lines")
     try:
         for file in files:
-            lines = lines_of(file)
-            while batch := list(islice(lines, CHUNK)):
+            for batch in _batches(lines_of(file)):
                 chunks.take(file, batch)
                 display.advance("publish", len(batch))
     except TillrollError as error:
@@ -100,6 +101,21 @@ def publish_files(
     return result
 
 
+def _batches(lines: Iterable[Line]) -> Iterator[list[Line]]:
+    """Lines by CHUNK; when reading fails, those before it still come."""
+    batch: list[Line] = []
+    try:
+        for line in lines:
+            batch.append(line)
+            if len(batch) == CHUNK:
+                yield batch
+                batch = []
+    except TillrollError:
+        yield batch
+        raise
+    yield batch
+
+
 class _Chunks:
     """Takes lines, some thousand at a time."""
 
@@ -111,23 +127,51 @@ class _Chunks:
         display: Meter,
         result: PublishResult,
     ):
-        self._publisher, self._contract, self._display = publisher, contract, display
+        self._publisher, self._contract, self._display, self._key = (
+            publisher,
+            contract,
+            display,
+            identity_key(),
+        )
         self._rejects, self._result = rejects, result
 
-    def take(self, file: str, lines: Iterable[tuple[int, bytes | None]]) -> None:
+    def take(self, file: str, lines: Iterable[Line]) -> None:
         """Publish what is an event, reject what is none."""
-        sources: list[_Source] = []
-        events: list[Event] = []
+        found: list[tuple[_Source, Event]] = []
         for number, text in lines:
             if text is None:
                 self._reject(_Source(file, number, b""), "", f"is longer than {LONGEST_LINE >> 20} MB")
             elif text.strip() and not text.startswith(COMMENT):
                 source = _Source(file, number, text)
-                if (event := self._event(source)) is not None:
-                    sources.append(source)
-                    events.append(event)
-        for source, answer in zip(sources, self._publisher.publish(events), strict=True):
+                with self._rejecting(source):
+                    found.append((source, hashed(event_from_json(text), self._key)))
+        self._publish(found)
+
+    def _publish(self, found: list[tuple[_Source, Event]]) -> None:
+        try:
+            answers = self._publisher.publish([event for _, event in found])
+        except MalformedEvent:  # nothing was appended
+            self._publish(self._encodable(found))
+            return
+        for (source, _), answer in zip(found, answers, strict=True):
             self._count(source, answer)
+
+    def _encodable(self, found: list[tuple[_Source, Event]]) -> list[tuple[_Source, Event]]:
+        """Those that the contract can encode; the others are rejected."""
+        kept = []
+        for source, event in found:
+            with self._rejecting(source):
+                to_wire(event, self._contract)
+                kept.append((source, event))
+        return kept
+
+    @contextmanager
+    def _rejecting(self, source: _Source) -> Iterator[None]:
+        """Reject the line when it turns out to be no event."""
+        try:
+            yield
+        except MalformedEvent as error:
+            self._reject(source, error.field, error.reason)
 
     def tell_the_rest(self) -> None:
         """How many rejects were not told one by one."""
@@ -135,16 +179,6 @@ class _Chunks:
         if untold:
             where = "the rejects file has all" if self._rejects else "--rejects FILE keeps them all"
             self._display.say(f"{count(untold, 'more line')} rejected; {where}")
-
-    def _event(self, source: _Source) -> Event | None:
-        """The event on this line, which will go into the log; or None, rejected."""
-        try:
-            event = event_from_json(source.text)
-            to_wire(event, self._contract)
-        except MalformedEvent as error:
-            self._reject(source, error.field or "", error.reason or str(error))
-            return None
-        return event
 
     def _count(self, source: _Source, answer: Appended) -> None:
         if answer.conflict:

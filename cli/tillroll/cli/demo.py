@@ -1,0 +1,52 @@
+"""`tillroll demo`."""
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tillroll.cli.options import Given, with_options
+from tillroll.cli.output import as_json, table
+
+if TYPE_CHECKING:
+    from tillroll.services.demo import Said, Shown
+
+__all__ = ["demo"]
+
+
+@click.command()
+@with_options("log", "store", "projections")
+def demo(given: Given) -> None:
+    """A year of retail history through the log into read models, and the story of a shoe.
+
+    The data stays, to explore. Run again, it adds nothing.
+    """
+    from tillroll.services.demo import demo as tell
+
+    story = tell(given.log, given.store, given.contract, given.projections())
+    if given.json:
+        click.echo(as_json([_data(part) for part in story]))
+        return
+    for line in _lines(story):
+        click.echo(line)
+
+
+def _lines(story: "Iterable[Said | Shown]") -> Iterator[str]:
+    from tillroll.services.demo import Said
+
+    for part in story:
+        if isinstance(part, Said):
+            yield f"\n{click.style(part.text, bold=True)}" if part.heading else part.text
+        else:
+            yield f"\n{part.title}"
+            yield from table(part.columns, part.rows)
+            yield ""
+
+
+def _data(part: "Said | Shown") -> dict[str, Any]:
+    from tillroll.services.demo import Said
+
+    if isinstance(part, Said):
+        return {"chapter" if part.heading else "text": part.text}
+    rows = [dict(zip(part.columns, row, strict=True)) for row in part.rows]
+    return {"title": part.title, "rows": rows}
