@@ -11,7 +11,7 @@ import polars as pl
 
 from tillroll.log import blocks
 
-__all__ = ["encode_records", "varint"]
+__all__ = ["encode_records", "encode_rows", "encode_values", "varint", "varint_width"]
 
 _ONE_BYTE = [bytes([n]) for n in range(128)]
 FEWEST_FOR_BLOCKS = 400  # below it the native call costs more than the loop
@@ -38,13 +38,25 @@ def encode_records(
     return b"".join(map(_record, records))
 
 
+def encode_rows(rows: pl.DataFrame) -> bytes:
+    """The same from a frame of timestamp_delta, offset_delta (Int64), key, value (Binary)."""
+    plain = len(rows) >= FEWEST_FOR_BLOCKS and not rows["key"].null_count() and not rows["value"].null_count()
+    if not plain or not blocks.AVAILABLE:
+        return encode_records(rows.select("timestamp_delta", "offset_delta", "key", "value").iter_rows())
+    fields = _fields(rows)
+    size = fields.select((pl.col("length") + varint_width(pl.col("length"))).sum()).item()
+    return blocks.write_block(fields, size)
+
+
 def encode_values(keys: Sequence[bytes], values: Sequence[bytes]) -> bytes:
     """The body of a fresh batch: offsets 0, 1, 2, ..., every timestamp that of the batch."""
-    if len(keys) >= FEWEST_FOR_BLOCKS and blocks.AVAILABLE:
-        fields = _fields(keys, values)
-        size = fields.select((pl.col("length") + varint_width(pl.col("length"))).sum()).item()
-        return blocks.write_block(fields, size)
-    return encode_records((0, n, key, value) for n, (key, value) in enumerate(zip(keys, values, strict=True)))
+    if len(keys) < FEWEST_FOR_BLOCKS:
+        return encode_records(
+            (0, n, key, value) for n, (key, value) in enumerate(zip(keys, values, strict=True))
+        )
+    rows = pl.DataFrame({"key": keys, "value": values}, schema={"key": pl.Binary(), "value": pl.Binary()})
+    fresh = {"timestamp_delta": pl.lit(0, pl.Int64), "offset_delta": pl.int_range(pl.len(), dtype=pl.Int64)}
+    return encode_rows(rows.with_columns(**fresh))
 
 
 def varint_width(number: pl.Expr) -> pl.Expr:
@@ -53,18 +65,17 @@ def varint_width(number: pl.Expr) -> pl.Expr:
     return (70 - zigzag.bitwise_leading_zeros().cast(pl.Int64)).clip(7) // 7
 
 
-def _fields(keys: Sequence[bytes], values: Sequence[bytes]) -> pl.DataFrame:
+def _fields(rows: pl.DataFrame) -> pl.DataFrame:
     """A record as fields of Avro: what is one byte in Kafka's layout is a small number in Avro's."""
-    zero = pl.lit(0, pl.Int64)
     key, value = (pl.col(name).bin.size().cast(pl.Int64) for name in ("key", "value"))
-    offset = pl.int_range(pl.len(), dtype=pl.Int64)
-    sizes = varint_width(offset) + varint_width(key) + key + varint_width(value) + value
-    given = pl.DataFrame({"key": keys, "value": values}, schema={"key": pl.Binary(), "value": pl.Binary()})
-    return given.select(
-        length=3 + sizes,  # attributes, timestamp delta and header count take one byte each
+    deltas = varint_width(pl.col("timestamp_delta")) + varint_width(pl.col("offset_delta"))
+    zero = pl.lit(0, pl.Int64)
+    return rows.select(
+        # Attributes and header count take one byte each.
+        length=2 + deltas + varint_width(key) + key + varint_width(value) + value,
         attributes=zero,
-        timestamp_delta=zero,
-        offset_delta=offset,
+        timestamp_delta="timestamp_delta",
+        offset_delta="offset_delta",
         key="key",
         value="value",
         headers=zero,

@@ -27,6 +27,7 @@ create table tillroll_log.batches (
     base_offset bigint not null,
     count integer not null,
     first_timestamp bigint not null, -- milliseconds; the records' deltas are added to it
+    last_timestamp bigint not null,  -- milliseconds, of the newest record
     raw_bytes integer not null,      -- of the body when decompressed
     body bytea not null,
     primary key (partition_id, base_offset)
@@ -81,7 +82,7 @@ begin
     if written < n then
         raise exception using errcode = 'TR409', message = 'event_id already in the log';
     end if;
-    insert into tillroll_log.batches values (part.id, base, n, part.last_time, p_raw_bytes, p_body);
+    insert into tillroll_log.batches values (part.id, base, n, part.last_time, part.last_time, p_raw_bytes, p_body);
     perform pg_notify('tillroll_log', p_topic);
     return base;
 end $$;
