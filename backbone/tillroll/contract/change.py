@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from tillroll.contract.check import Readers
 from tillroll.contract.compatibility import incompatibilities
@@ -28,12 +27,8 @@ class Change:
         return f"{kind}{self.subject}: {self.what}{breaks}"
 
 
-def check_change(old_dir: Path, new_dir: Path, readers: Readers) -> list[Change]:
-    """Changes from the schemas in `old_dir` to those in `new_dir`, by subject; empty when nothing changed.
-
-    Raises ContractError when one of the two cannot be read.
-    """
-    old, new = Contract.from_directory(old_dir), Contract.from_directory(new_dir)
+def check_change(old: Contract, new: Contract, readers: Readers) -> list[Change]:
+    """Changes from `old` to `new`, by subject; empty when nothing changed. Raises ContractError for types not allowed."""
     changes = [*_topics(old, new), *_records(old, new)]
     return [_with_readers(change, readers) for change in sorted(changes, key=lambda c: (c.subject, c.what))]
 
