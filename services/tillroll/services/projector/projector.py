@@ -5,7 +5,7 @@ stands for, under a fencing epoch; what admission has not passed is not read; an
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import polars as pl
@@ -26,6 +26,7 @@ __all__ = ["Progress", "Projector"]
 # read they come as soon as there is nothing more to wait for.
 COMMIT_EVENTS = 500_000
 COMMIT_SECONDS = 2.0
+ADMISSION_SECONDS = 0.02  # between two looks at how far admission is
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,7 @@ class Projector:
         self._budget = FailureBudget()
         self._verdicts = None if log.settles_duplicates else Verdicts(store)
         self._claims: dict[TopicPartition, Claim] = {}
+        self._held_back: dict[TopicPartition, int] = {}
         self._pending = _Pending()
         self._commit_events = commit_events
         store.install(projection)
@@ -78,15 +80,15 @@ class Projector:
         Raises what the log and the store raise; after Unavailable a step may simply be tried again.
         """
         try:
-            batches = self._cut(self._subscription.poll(0.0 if self._pending.batches else timeout))
+            batches = self._cut(self._subscription.poll(self._patience(timeout)))
             if batches:
                 self._take(batches)
             return self._commit() if self._is_due(bool(batches)) else Progress()
         except Replaced:
-            self._start_over()
+            self._start_over(self._claim(self._subscription.assignment()))
             return Progress()
         except TillrollError:
-            self._start_over()
+            self._start_over(self._claims)
             raise
 
     def flush(self) -> Progress:
@@ -94,7 +96,7 @@ class Projector:
         try:
             return self._commit()
         except Replaced:
-            self._start_over()
+            self._start_over(self._claim(self._subscription.assignment()))
             return Progress()
 
     def lag(self, ends: Mapping[TopicPartition, int]) -> int:
@@ -112,46 +114,71 @@ class Projector:
     # --- assignment ---------------------------------------------------------------------------------
 
     def _assigned(self, origins: frozenset[TopicPartition]) -> dict[TopicPartition, int]:
+        return {origin: claim.next_offset for origin, claim in self._claim(origins).items()}
+
+    def _claim(self, origins: Iterable[TopicPartition]) -> dict[TopicPartition, Claim]:
+        """Become the owner of `origins`, which the log still has to hold from our positions on."""
         claims = self._store.claim(self.projection, origins)
         for origin, claim in claims.items():
             start = self._log.start_offset(origin)
-            if claim.next_offset < start and claim.next_offset > 0:
+            if claim.next_offset < start:
                 raise PositionOutOfRange(
                     f"{self.projection.name} stands at offset {claim.next_offset} of {origin.topic}/{origin.partition}, "
                     f"but the log holds only {start} and later: {start - claim.next_offset} events are missing; "
                     "restore them from the archive, or rebuild from what is left"
                 )
         self._claims |= claims
-        return {origin: claim.next_offset for origin, claim in claims.items()}
+        return claims
 
     def _revoked(self, origins: frozenset[TopicPartition]) -> None:
         """Commit while the partitions are still ours; whoever claimed them first fences us."""
         try:
             self._commit()
         except Replaced:
-            self._forget()
+            kept = {origin: claim for origin, claim in self._claims.items() if origin not in origins}
+            self._start_over(kept)
         for origin in origins:
             self._claims.pop(origin, None)
+            self._held_back.pop(origin, None)
 
-    def _start_over(self) -> None:
-        """Drop what is not committed and read it again from the committed positions."""
+    def _start_over(self, claims: Mapping[TopicPartition, Claim]) -> None:
+        """Drop what is not committed and read it again from the committed positions.
+
+        After Replaced these are claimed anew: either we were, and the log will soon take the partition from
+        us, or it was a claim of a moment (or a commit of our own whose answer was lost), and ours goes on.
+        """
         self._forget()
-        for origin in self._subscription.assignment():
-            if origin in self._claims:
-                self._subscription.seek(origin, self._claims[origin].next_offset)
+        self._subscription.resume(self._held_back)
+        self._held_back.clear()
+        for origin in self._subscription.assignment() & claims.keys():
+            self._subscription.seek(origin, claims[origin].next_offset)
 
     def _forget(self) -> None:
         self._pending = _Pending()
 
     # --- reading ------------------------------------------------------------------------------------
 
+    def _patience(self, timeout: float) -> float:
+        """How long to wait for events: not at all with work at hand, a moment when admission is what we wait for."""
+        if self._pending.batches:
+            return 0.0
+        if self._verdicts is not None and self._held_back:
+            admitted = self._verdicts.admitted(self._held_back)
+            ready = {origin for origin, at in self._held_back.items() if admitted[origin] > at}
+            self._subscription.resume(ready)
+            for origin in ready:
+                del self._held_back[origin]
+        return min(timeout, ADMISSION_SECONDS) if self._held_back else timeout
+
     def _cut(self, batches: Sequence[Batch]) -> list[Batch]:
-        """What admission has passed; the rest is read again later."""
+        """What admission has passed; where it ends, the partition is held back and read again from there."""
         if self._verdicts is None:
             return list(batches)
         passed, again = self._verdicts.cut(batches)
         for origin, offset in again.items():
             self._subscription.seek(origin, offset)
+        self._subscription.pause(again)
+        self._held_back |= again
         return passed
 
     def _take(self, batches: list[Batch]) -> None:
