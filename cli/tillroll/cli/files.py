@@ -43,6 +43,7 @@ def lines_of(name: str) -> Iterator[Line]:
     """
     try:
         with _opened(name) as stream:
+            _refuse_binary(stream)
             yield from _lines(stream)
     except (OSError, EOFError, zlib.error) as error:
         raise TillrollError(f"{name} cannot be read to its end: {_reason(error)}") from None
@@ -67,12 +68,17 @@ def _opened(name: str) -> Iterator[BinaryIO]:
             yield plain
 
 
+def _refuse_binary(stream: BinaryIO) -> None:
+    """No text holds a NUL; what holds one near its beginning is a picture, an archive or UTF-16."""
+    peek = getattr(stream, "peek", None)
+    if peek is not None and b"\0" in peek(_SAMPLE)[:_SAMPLE]:
+        raise _BinaryError
+
+
 def _lines(stream: BinaryIO) -> Iterator[Line]:
     number = 0
     while text := stream.readline(LONGEST_LINE):
         number += 1
-        if number == 1 and b"\0" in text[:_SAMPLE]:
-            raise _BinaryError
         if len(text) == LONGEST_LINE and not text.endswith(b"\n"):
             while text and not text.endswith(b"\n"):
                 text = stream.readline(LONGEST_LINE)

@@ -1,0 +1,184 @@
+"""What cannot be applied: kept with its reason, retried once the handler is mended, or discarded."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import Result
+
+from tillroll import settings
+from tillroll.events import event_id_for
+from tillroll.log.port import Record
+from tillroll.log.postgres import PostgresLog
+
+Tillroll = Callable[..., Result]
+Rows = Callable[..., list[dict[str, Any]]]
+
+PICKY = '''
+import polars as pl
+
+from tillroll.events import StockReceived
+from tillroll.projection import Frame, Key, Projection, Sum, on
+
+
+class Picky(Projection):
+    """Units received."""
+
+    sku: Key[str]
+    units: Sum[int]
+
+    @on(StockReceived)
+    def received(self, events: Frame) -> Frame:
+        """All but hats."""
+        if len(events.filter(sku="hat")):
+            raise LookupError("no hats here")
+        return events.select("sku", units="quantity")
+'''
+
+
+@pytest.fixture
+def failed(tillroll: Tillroll, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tillroll:
+    """Three events projected, one of which the handler raises on."""
+    (tmp_path / "picky.py").write_text(PICKY)
+    monkeypatch.setenv(settings.PROJECTIONS, str(tmp_path))
+    lines = [
+        json.dumps(
+            {
+                "type": "StockReceived",
+                "event_id": event_id_for("test", "StockReceived", sku),
+                "source": "wms",
+                "channel": "warehouse",
+                "occurred_at": "2026-03-14T09:30:00Z",
+                "sku": sku,
+                "location_id": "store-7",
+                "quantity": 2,
+            }
+        )
+        for sku in ("shoe", "hat", "glove")
+    ]
+    tillroll("publish", "-", input="\n".join(lines))
+    tillroll("project", "picky", "--once")
+    return tillroll
+
+
+def letters(tillroll: Tillroll, *args: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(tillroll("dead-letters", "list", *args, "--json").stdout)
+    return found
+
+
+def test_an_event_whose_handler_raises_is_kept_and_the_rest_is_applied(failed: Tillroll, rows: Rows) -> None:
+    assert [row["sku"] for row in rows("picky")] == ["glove", "shoe"]
+    (letter,) = letters(failed)
+    assert (letter["projection"], letter["topic"], letter["record"]) == ("picky", "stock", "StockReceived")
+    assert (letter["error"], letter["message"]) == ("LookupError", "no hats here")
+    assert letter["event_id"] == event_id_for("test", "StockReceived", "hat")
+    assert "no hats here" in failed("dead-letters", "list", "picky").stdout
+    assert letters(failed, "products") == []
+
+
+def test_a_dead_letter_is_shown_with_its_traceback(failed: Tillroll) -> None:
+    (letter,) = letters(failed)
+    shown = failed("dead-letters", "show", letter["id"]).stdout
+    assert 'raise LookupError("no hats here")' in shown
+    assert json.loads(failed("dead-letters", "show", letter["id"], "--json").stdout) == letter
+
+
+def test_a_retry_that_fails_again_leaves_it_and_says_so(failed: Tillroll, rows: Rows) -> None:
+    (letter,) = letters(failed)
+    result = failed("dead-letters", "retry", letter["id"], code=1)
+    assert f"{letter['id']} stays: still fails: LookupError: no hats here" in result.stdout
+    assert letters(failed) == [letter]
+    assert len(rows("picky")) == 2
+
+
+def test_a_retry_after_the_handler_was_mended_applies_it_once(
+    failed: Tillroll, rows: Rows, tmp_path: Path
+) -> None:
+    (tmp_path / "picky.py").write_text(PICKY.replace('sku="hat"', 'sku="cap"'))
+    assert "1 dead letter applied, 0 left" in failed("dead-letters", "retry", "--all").stdout
+    assert letters(failed) == []
+    assert rows("picky", "sku=hat") == [{"sku": "hat", "units": 2}]
+    assert "0 dead letters applied" in failed("dead-letters", "retry", "--all").stdout
+    assert rows("picky", "sku=hat") == [{"sku": "hat", "units": 2}]
+
+
+def test_discarded_is_gone_and_stays_unapplied(failed: Tillroll, rows: Rows) -> None:
+    (letter,) = letters(failed)
+    assert "1 dead letter discarded" in failed("dead-letters", "discard", letter["id"]).stdout
+    assert letters(failed) == []
+    failed("project", "picky", "--once")
+    assert len(rows("picky")) == 2
+
+
+@pytest.mark.parametrize(
+    "command", [["show", "77"], ["retry", "77"], ["discard", "77"], ["retry"], ["discard"]]
+)
+def test_a_dead_letter_that_is_not_there_or_not_named_is_a_usage_error(
+    failed: Tillroll, command: list[str]
+) -> None:
+    assert failed("dead-letters", *command, code=2).stderr.count("\n") == 1
+    assert len(letters(failed)) == 1
+
+
+def test_status_counts_dead_letters(failed: Tillroll) -> None:
+    told = json.loads(failed("status", "picky", "--json").stdout)
+    assert told["projections"][0]["dead_letters"] == 1
+
+
+def test_a_letter_of_another_version_is_not_retried(failed: Tillroll, tmp_path: Path) -> None:
+    (letter,) = letters(failed)
+    mended = PICKY.replace('sku="hat"', 'sku="cap"').replace(
+        "    sku: Key", "    version = 2\n    sku: Key", 1
+    )
+    (tmp_path / "picky.py").write_text(mended)
+    failed("project", "picky", "--once")
+    assert "version 1 of picky" in failed("dead-letters", "retry", letter["id"], code=1).stdout
+
+
+def test_bytes_that_are_no_event_become_a_dead_letter_with_their_place(
+    failed: Tillroll, rows: Rows, postgres_url: str
+) -> None:
+    log = PostgresLog(postgres_url)
+    (at,) = log.append(
+        "stock", 2, [Record(b"key", b"\x00\xff\xff\xff\xff??", event_id_for("test", "x", "1"))]
+    )
+    log.close()
+    failed("project", "picky", "--once")
+    letter = letters(failed, "picky")[-1]
+    assert (letter["topic"], letter["partition"], letter["offset"]) == at.position
+    assert "schema id 4294967295 is not in the contract" in letter["message"]
+    assert "still fails" in failed("dead-letters", "retry", letter["id"], code=1).stdout
+    assert len(rows("picky")) == 2
+
+
+def test_a_handler_that_always_fails_stops_its_projection_and_no_other(
+    failed: Tillroll, rows: Rows, tmp_path: Path
+) -> None:
+    (tmp_path / "picky.py").write_text(
+        PICKY.replace('(sku="hat")', "()").replace("class Picky", "class Fussy")
+    )
+    lines = [
+        json.dumps(
+            {
+                "type": "StockReceived",
+                "event_id": event_id_for("test", "StockReceived", f"many/{n}"),
+                "source": "wms",
+                "channel": "warehouse",
+                "occurred_at": "2026-03-14T09:30:00Z",
+                "sku": f"sku-{n}",
+                "location_id": "store-7",
+                "quantity": 2,
+            }
+        )
+        for n in range(30)
+    ]
+    failed("publish", "-", input="\n".join(lines))
+    result = failed("project", "fussy", "store_availability", "--once", "--json", code=1)
+    told = {row["projection"]: row for row in json.loads(result.stdout)["projections"]}
+    assert "mend the handler" in told["fussy"]["error"]
+    assert told["fussy"]["events"] == 0
+    assert told["store_availability"]["error"] is None
+    assert rows("fussy") == []
+    assert len(rows("store_availability")) == 33
