@@ -30,8 +30,7 @@ def _unreadable(reader: EventSchema, writer: EventSchema, who: str) -> Iterator[
     checker = ReaderWriterCompatibilityChecker()  # type: ignore[no-untyped-call]
     found = checker.get_compatibility(_parsed(reader), _parsed(writer))
     if found.compatibility is not SchemaCompatibilityType.compatible:
-        for message, location in zip(sorted(found.messages), sorted(found.locations), strict=False):
-            yield f"{who}: {message} at {location}"
+        yield f"{who}: {'; '.join(sorted(found.messages))} at {', '.join(sorted(found.locations))}"
 
 
 @cache

@@ -11,7 +11,7 @@ from typing import Any
 
 from fastavro.schema import SchemaParseException, UnknownType, fingerprint, to_parsing_canonical_form
 
-from tillroll.contract.avro_types import check_shape
+from tillroll.contract.avro_shape import check_shape
 from tillroll.errors import ContractError
 
 __all__ = [

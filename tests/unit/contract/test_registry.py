@@ -126,7 +126,7 @@ def test_two_versions_with_one_id_are_refused(contract_folder: Write) -> None:
     folder = contract_folder({"stock/Moved": [MOVED], "stock/Lost": [MOVED]})
     ids = (folder / "ids.toml").read_text()
     (folder / "ids.toml").write_text(ids.replace("id = 2", "id = 1"))
-    with pytest.raises(ContractError, match="Lost.v1 and Moved.v1 share id 1"):
+    with pytest.raises(ContractError, match=r"Lost\.v1 and Moved\.v1 share id 1"):
         Contract.from_directory(folder)
 
 
