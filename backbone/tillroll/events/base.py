@@ -5,13 +5,12 @@ same moment in UTC, an id lower case. 2.5 or "2" is no quantity, 7 no text, and 
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Annotated, Any, ClassVar, Self
 from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
-from pydantic_core import ErrorDetails
 
 from tillroll.errors import MalformedEvent
 from tillroll.events.currencies import CURRENCIES
@@ -143,7 +142,7 @@ class BookedEvent(Event):
 # --- what is wrong -------------------------------------------------------------------------------------
 
 
-def _refused(record: str, errors: list[ErrorDetails]) -> MalformedEvent:
+def _refused(record: str, errors: Sequence[Mapping[str, Any]]) -> MalformedEvent:
     first = errors[0]
     more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
     field, reason = _path(first["loc"]), _reason(first) + more
@@ -154,7 +153,7 @@ def _path(steps: tuple[int | str, ...]) -> str:
     return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps).lstrip(".")
 
 
-def _reason(error: ErrorDetails) -> str:
+def _reason(error: Mapping[str, Any]) -> str:
     match error["type"]:
         case "missing":
             return "is missing"
