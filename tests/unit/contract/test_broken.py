@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -171,7 +172,7 @@ JUNK: list[Any] = [
 @st.composite
 def damaged(draw: st.DrawFn) -> Any:
     """The schema of OrderPlaced with one or two places changed, taken out or doubled."""
-    schema = json.loads(json.dumps(load_contract().latest("OrderPlaced").avro))
+    schema = deepcopy(load_contract().latest("OrderPlaced").avro)
     for _ in range(draw(st.integers(1, 2))):
         node: Any = schema
         while True:
@@ -183,7 +184,7 @@ def damaged(draw: st.DrawFn) -> Any:
         if draw(st.booleans()):
             del node[key]
         else:
-            node[key] = draw(st.sampled_from(JUNK))
+            node[key] = deepcopy(draw(st.sampled_from(JUNK)))
         if not schema:
             break
     return schema
