@@ -209,13 +209,15 @@ class Projection:
     views: ClassVar[Mapping[str, str]] = {}
 
     tables: ClassVar[tuple[TableSpec, ...]]
+    tables_by_class: ClassVar[Mapping[type, TableSpec]]
     handlers: ClassVar[Mapping[str, tuple[str, ...]]]
 
     def __init_subclass__(cls) -> None:
         """Read the declaration; raises DeclarationError where it contradicts itself."""
         super().__init_subclass__()
         cls.name = cls.__dict__.get("name") or _snake(cls.__name__)
-        cls.tables = tuple(_tables(cls))
+        cls.tables_by_class = dict(_tables(cls))
+        cls.tables = tuple(cls.tables_by_class.values())
         cls.handlers = _handlers(cls)
         if not cls.handlers:
             raise DeclarationError(f"{cls.__name__} has no handler; write one with @on(EventType)")
@@ -235,11 +237,6 @@ class Projection:
     def table(cls, name: str) -> TableSpec:
         """The table of this name."""
         return next(table for table in cls.tables if table.name == name)
-
-    @classmethod
-    def table_of(cls, kind: type[Table]) -> TableSpec:
-        """The table that this nested class declares."""
-        return cls.table(_snake(kind.__name__))
 
     @classmethod
     def schema(cls) -> str:
@@ -286,17 +283,18 @@ def on_each(*events: type) -> Callable[[Callable[[Any, dict[str, Any]], Iterable
 # --- reading the declaration ------------------------------------------------------------------------
 
 
-def _tables(cls: type[Projection]) -> Iterable[TableSpec]:
+def _tables(cls: type[Projection]) -> Iterable[tuple[type, TableSpec]]:
+    """The class that declares each table, the projection itself if it has but one, and the table."""
     nested = [value for value in vars(cls).values() if isinstance(value, type) and issubclass(value, Table)]
     own = _columns(cls)
     if bool(own[0]) == bool(nested):
         raise DeclarationError(f"{cls.__name__} declares columns of its own or nested tables, one of the two")
     if not nested:
-        yield TableSpec(cls.name, cls.name, *_checked(cls.__name__, *own))
+        yield cls, TableSpec(cls.name, cls.name, *_checked(cls.__name__, *own))
     for table in nested:
         short = _snake(table.__name__)
         view = f"{cls.name}_{short}" if table.view is None else table.view or cls.name
-        yield TableSpec(short, view, *_checked(f"{cls.__name__}.{table.__name__}", *_columns(table)))
+        yield table, TableSpec(short, view, *_checked(f"{cls.__name__}.{table.__name__}", *_columns(table)))
 
 
 def _columns(cls: type) -> tuple[tuple[Column, ...], tuple[Expression, ...]]:

@@ -11,7 +11,7 @@ from tillroll.errors import HandlerFailed, TooManyFailures
 from tillroll.log.decode import Decoded, Reject, decode_records
 from tillroll.log.port import Batch, Position
 from tillroll.log.records import RECORD_FRAME
-from tillroll.projection.declare import Deltas, Projection, TableSpec
+from tillroll.projection.declare import Column, Deltas, Projection, Rule, TableSpec
 from tillroll.projection.frame import ORDINAL, ROW, Frame
 from tillroll.projection.merge import (
     AT,
@@ -28,6 +28,10 @@ from tillroll.projection.merge import (
 __all__ = ["Failure", "FailureBudget", "Folded", "Folder", "combine"]
 
 VOID = "TransactionVoided"
+
+# Half a million events a commit, ten rows each, of this size: half of what 64 bits hold. Polars' sums wrap silently.
+SUMMABLE = 10**12
+ROWS_AN_EVENT = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +117,7 @@ class Folder:
             return
         try:
             yield self._void(events) if record == VOID else self._handle(record, events, 1)
-        except Exception as error:  # noqa: BLE001 - a handler may raise anything
+        except (Exception, pl.exceptions.PanicException) as error:  # noqa: BLE001 - a handler may raise anything
             if len(events) == 1:
                 failures.append(_failed(error, record, events, batches))
                 return
@@ -126,17 +130,29 @@ class Folder:
         frame = Frame.of_events(events, record)
         for name in self._projection.handlers.get(record, ()):
             for table, rows in self._by_table(getattr(self._projection, name)(frame)):
-                checked = _checked(table, rows.polars, events)
-                out.setdefault(table.name, []).append(contributions(table, weigh(table, checked, weight)))
+                found = out.setdefault(table.name, [])
+                checked = _checked(table, _in_turn(rows, len(found)), events)
+                found.append(contributions(table, weigh(table, checked, weight)))
         return out
 
     def _by_table(self, deltas: Deltas) -> Iterator[tuple[TableSpec, Frame]]:
-        if isinstance(deltas, Mapping):
-            for kind, frames in deltas.items():
-                spec = self._projection.table_of(kind)
-                yield from ((spec, frame) for frame in _frames(frames))
-        else:
-            yield from ((self._projection.tables[0], frame) for frame in _frames(deltas))
+        """The frames of a handler's answer that have rows, each with its table."""
+        tables = self._projection.tables
+        if not isinstance(deltas, Mapping):
+            if len(tables) > 1:
+                names = ", ".join(table.name for table in tables)
+                raise HandlerFailed(
+                    f"a handler of several tables ({names}) returns frames by table: {{table: frame}}"
+                )
+            yield from ((tables[0], frame) for frame in _frames(deltas))
+            return
+        for kind, frames in deltas.items():
+            spec = self._projection.tables_by_class.get(kind)
+            if spec is None:
+                raise HandlerFailed(
+                    f"{kind!r} is no table of {self._projection.name}; give {type(self._projection).__name__}.<Table>"
+                )
+            yield from ((spec, frame) for frame in _frames(frames))
 
     def _void(self, events: pl.DataFrame) -> dict[str, list[TableDeltas]]:
         """The events that a void names, through their handlers with weight -1."""
@@ -184,27 +200,64 @@ def combine(projection: type[Projection], parts: Iterable[Folded]) -> Folded:
 # --- a handler's answer ------------------------------------------------------------------------------
 
 
-def _frames(given: Frame | Sequence[Frame]) -> Sequence[Frame]:
-    frames = [given] if isinstance(given, Frame) else given
+def _frames(given: Frame | Sequence[Frame]) -> Iterator[Frame]:
+    frames = given if isinstance(given, list | tuple) else [given]
     for frame in frames:
-        if not isinstance(frame, Frame):
+        if not isinstance(frame, Frame) or not {ROW, ORDINAL} <= set(frame.polars.columns):
             raise HandlerFailed(
                 f"a handler returns Frames made from the one it is given, not {type(frame).__name__}"
             )
-    return frames
+        if len(frame):
+            yield frame
+
+
+def _in_turn(frame: Frame, turn: int) -> pl.DataFrame:
+    """The rows, with ordinals behind those of the frames before: no two rows of an event share a place in time."""
+    return frame.polars.with_columns(pl.col(ORDINAL).cast(pl.Int64) + turn * ROWS_AN_EVENT)
 
 
 def _checked(table: TableSpec, rows: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
     """The rows with ORDER and AT, once key and columns are what the table declares."""
-    names = {column.name for column in table.columns} | {f"{c.name}_count" for c in table.values}
-    if unknown := set(rows.columns) - names - {ROW, ORDINAL}:
+    declared = {column.name: column for column in table.columns}
+    declared |= {f"{column.name}_count": column for column in table.ruled(Rule.LEVEL)}
+    if unknown := set(rows.columns) - declared.keys() - {ROW, ORDINAL}:
         raise HandlerFailed(f"table {table.name} has no column {', '.join(sorted(unknown))}")
     if missing := set(table.key) - set(rows.columns):
         raise HandlerFailed(f"table {table.name} needs its key; {', '.join(sorted(missing))} is missing")
-    keys = rows.select(pl.col(name).cast(table.column(name).dtype) for name in table.key)
-    if empty := [name for name in table.key if keys[name].null_count()]:
-        raise HandlerFailed(f"null in key column {', '.join(empty)} of table {table.name}; '' names nothing")
-    return _with_time(table, rows.with_columns(keys), events)
+    given = [name for name in rows.columns if name in declared]
+    typed = [_fitting(table, name, declared[name], rows[name]) for name in given]
+    return _with_time(table, rows.with_columns(typed), events)
+
+
+def _fitting(table: TableSpec, name: str, column: Column, values: pl.Series) -> pl.Series:
+    """`values` in the type that `column` declares. Raises HandlerFailed where that would change what they say."""
+    where = f"column {name} of table {table.name}"
+    if not _may_become(values.dtype, column.dtype):
+        raise HandlerFailed(f"{where} is {column.type.__name__}, and the handler gives {values.dtype}")
+    try:
+        values = values.cast(column.dtype)
+    except pl.exceptions.PolarsError as error:
+        raise HandlerFailed(f"{where} is {column.type.__name__}: {error}") from None
+    if column.rule is Rule.KEY and values.null_count():
+        raise HandlerFailed(f"null in key {where}; '' names nothing")
+    if column.rule in (Rule.SUM, Rule.LEVEL) and not values.is_between(-SUMMABLE, SUMMABLE).all():
+        raise HandlerFailed(f"{where}: a contribution beyond {SUMMABLE} cannot be summed safely")
+    if column.type is float and not values.is_finite().all():
+        raise HandlerFailed(f"{where}: NaN and infinity are no values")
+    return values
+
+
+def _may_become(given: pl.DataType, wanted: pl.DataType) -> bool:
+    """Whether a cast keeps the meaning: no text from numbers, no whole number from a fraction, no zone guessed."""
+    if given == wanted or given == pl.Null:
+        return True
+    if wanted == pl.Int64:
+        return given.is_integer() or given == pl.Boolean
+    if wanted == pl.Float64:
+        return given.is_numeric()
+    if wanted == pl.String:
+        return isinstance(given, pl.Categorical | pl.Enum)
+    return isinstance(given, pl.Datetime) and isinstance(wanted, pl.Datetime) and given.time_zone is not None
 
 
 def _with_time(table: TableSpec, rows: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:

@@ -65,6 +65,8 @@ class Frame:
             pl.int_ranges(pl.col(column).list.len(), dtype=pl.UInt32).alias(ORDINAL)
         )
         spread = spread.explode(column, ORDINAL, empty_as_null=False, keep_nulls=False)
+        if (self.polars[ORDINAL] > 0).any():  # lists of lists: the inner ones count on
+            spread = spread.with_columns(pl.int_range(pl.len(), dtype=pl.UInt32).over(ROW).alias(ORDINAL))
         return self._of(spread.unnest(column))
 
     def map_each(self, function: Callable[[dict[str, Any]], Iterable[dict[str, Any]]]) -> "Frame":
@@ -72,6 +74,10 @@ class Frame:
         rows = []
         for event in self.polars.iter_rows(named=True):
             for ordinal, row in enumerate(function(event)):
+                if not isinstance(row, dict):
+                    raise TypeError(
+                        f"a handler of single events gives rows as dicts, not {type(row).__name__}"
+                    )
                 rows.append({ROW: event[ROW], ORDINAL: ordinal} | row)
         origin = {name: pl.UInt32() for name in _ORIGIN}
         if not rows:

@@ -247,8 +247,8 @@ def _finished(column: Column) -> pl.Expr:
         case Rule.LEVEL:
             return (pl.col(f"{name}__count").fill_null(0) + pl.col(f"{name}__moved")).alias(name)
         case Rule.APPEND:
-            return pl.col(name).list.sort().list.eval(pl.element().struct.field("v"))
+            return pl.col(name).fill_null([]).list.sort().list.eval(pl.element().struct.field("v"))
         case Rule.UNION:
-            return pl.col(name).list.eval(pl.element().struct.field("v")).list.sort()
+            return pl.col(name).fill_null([]).list.eval(pl.element().struct.field("v")).list.sort()
         case _:
             return pl.col(name)

@@ -94,11 +94,16 @@ def _read(column: Column) -> str:
             return f"coalesce({count}, 0) + {moved} as {name}"
         case Rule.APPEND:
             # Built by || in key order of text: jsonb sorts keys by length first, so sort again.
-            return f'(select jsonb_agg(value order by key collate "C") from jsonb_each({name})) as {name}'
+            return _list(name, 'key collate "C"')
         case Rule.UNION:
-            return f"(select jsonb_agg(value order by value) from jsonb_each({name})) as {name}"
+            # jsonb sorts texts by the database's locale.
+            return _list(name, "value #>> '{}' collate \"C\"" if column.type is str else "value")
         case _:
             return name
+
+
+def _list(name: str, order: str) -> str:
+    return f"(select coalesce(jsonb_agg(value order by {order}), '[]') from jsonb_each({name})) as {name}"
 
 
 def _stored(table: TableSpec) -> Iterator[tuple[str, str]]:
@@ -124,6 +129,8 @@ def _staged(column: Column) -> Iterator[tuple[str, str]]:
             )
         case Rule.APPEND | Rule.UNION:
             yield name, "jsonb"
+        case Rule.MIN | Rule.MAX if column.type is str:
+            yield name, _ORDER
         case _:
             yield name, type_
 
@@ -231,9 +238,12 @@ def _set(column: Column) -> str:
         case Rule.LATEST:
             return _by_order((column.name,), column.name, ">", "greatest")
         case Rule.LEVEL:
-            return _by_order(
-                (f"{column.name}__count", f"{column.name}__count_at"), column.name, ">", "greatest"
+            count, moved = (
+                (f"{column.name}__count", f"{column.name}__count_at"),
+                quoted(f"{column.name}__moved"),
             )
+            newest = _by_order(count, column.name, ">", "greatest")
+            return f"{newest}, {moved} = t.{moved} + excluded.{moved}"
         case _:
             return f"{name} = t.{name} || excluded.{name}"
 
