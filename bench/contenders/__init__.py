@@ -9,6 +9,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 __all__ = ["run"]
@@ -23,4 +24,13 @@ def run(contender: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
     seconds = time.perf_counter() - start
     after = resource.getrusage(resource.RUSAGE_SELF)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    print(json.dumps({"seconds": seconds, "cpu": cpu, "peak": after.ru_maxrss * 1024} | answer))
+    print(json.dumps({"seconds": seconds, "cpu": cpu, "peak": _peak()} | answer))
+
+
+def _peak() -> int:
+    """Largest resident size of this process, bytes. Linux's ru_maxrss would count the parent's before exec."""
+    status = Path("/proc/self/status")
+    if status.is_file():
+        found = [line.split()[1] for line in status.read_text().splitlines() if line.startswith("VmHWM")]
+        return int(found[0]) * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
