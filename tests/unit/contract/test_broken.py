@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.unit.contract.conftest import Write, field
 
+from tillroll.contract.avro_types import parse_record
 from tillroll.contract.check import check_contract
 from tillroll.contract.docs import contract_page
 from tillroll.contract.frames import frame_schema
@@ -159,6 +160,39 @@ def test_a_default_that_is_no_value_of_its_type_is_refused(
 
     with pytest.raises(ContractError, match=r"[Dd]efault"):
         load()
+
+
+@pytest.mark.parametrize(
+    ("fields", "fault"),
+    [
+        ([field("x", "long"), field("x", "string")], "each field once"),
+        (
+            [field("x", {"type": "enum", "name": "Kind", "symbols": ["A"], "default": "B"})],
+            "none of its symbols",
+        ),
+        ([field("x", {"type": "enum", "name": "Kind", "symbols": ["A", "A"]})], "each once"),
+        ([field("grün", "long")], "plain name"),
+    ],
+)
+def test_a_record_that_means_two_things_is_refused(fields: list[Any], fault: str) -> None:
+    with pytest.raises(ContractError, match=fault):
+        parse_record({"type": "record", "name": "Moved", "namespace": "tillroll", "fields": fields})
+
+
+def test_two_records_named_alike_inside_are_refused_since_single_objects_could_not_be_told_apart(
+    contract_folder: Write,
+) -> None:
+    folder = contract_folder({"stock/Moved": [MOVED], "stock/Other": [MOVED]})
+    shutil.copy(folder / "stock" / "Moved.avsc", folder / "stock" / "Other.avsc")
+    assert "share a fingerprint" in said(folder)
+
+
+def test_versions_that_differ_in_a_default_only_are_read_as_the_newest(contract_folder: Write) -> None:
+    first, second = ([*MOVED, field("why", "string", default=why)] for why in ("", "?"))
+    contract = Contract.from_directory(contract_folder({"stock/Moved": [first, second]}))
+    newest = contract.latest("Moved")
+    assert contract.by_fingerprint == {newest.fingerprint: newest}
+    assert len(contract.by_id) == 2
 
 
 JUNK: list[Any] = [

@@ -47,3 +47,7 @@ def test_new_ids_rise_and_never_repeat() -> None:
     drawn = [new_event_id() for _ in range(2_000)]
     assert len(set(drawn)) == len(drawn)
     assert [id_[:18] for id_ in drawn] == sorted(id_[:18] for id_ in drawn)
+
+
+def test_new_ids_of_one_millisecond_are_told_apart_by_its_fraction() -> None:
+    assert len({id_[15:18] for id_ in (new_event_id() for _ in range(2_000))}) > 100
