@@ -1,6 +1,7 @@
 """The kit for authors of projections: short to write, and plain about what differs."""
 
 from datetime import UTC, date, datetime
+from typing import Any
 
 import polars as pl
 import pytest
@@ -136,7 +137,7 @@ def test_events_differ_by_id_and_share_the_rest() -> None:
         ({"sku": "a", "location_id": "s", "quantity": 2, "quantum": 2}, "quantum"),
     ],
 )
-def test_what_an_event_is_about_has_to_be_said(fields: dict[str, object], reason: str) -> None:
+def test_what_an_event_is_about_has_to_be_said(fields: dict[str, Any], reason: str) -> None:
     with pytest.raises(MalformedEvent, match=reason):
         event(StockReceived, **fields)
 
