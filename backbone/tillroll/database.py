@@ -1,5 +1,6 @@
 """Connections to PostgreSQL: pools, and its errors in tillroll's words. psycopg's pool is used here alone."""
 
+import re
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
@@ -102,7 +103,7 @@ def _translate(error: Exception, what: str, where: str) -> TillrollError | None:
     if isinstance(error, pg.DiskFull | pg.InsufficientResources):
         return DiskFull(f"{place} cannot write: {text}; free space there, then run this again")
     if isinstance(error, pg.InvalidAuthorizationSpecification | pg.InsufficientPrivilege) or (
-        "password" in text or "authentication" in text
+        any(word in text for word in ("password", "authentication", 'role "', "pg_hba.conf"))
     ):
         return AccessRefused(f"{place} refuses access: {text}; check user, password and rights")
     if isinstance(error, pg.InvalidCatalogName) or 'database "' in text:
@@ -118,8 +119,12 @@ def _unavailable(what: str) -> type[Unavailable]:
 
 
 def _first_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1] if lines else type(error).__name__
+    """What happened, without where (we say that ourselves) and without libpq's advice in the lines below."""
+    text = str(error).strip().partition("\n")[0]
+    return (
+        re.sub(r"^(connection failed: )?connection to server .* failed: (FATAL: +)?", "", text)
+        or type(error).__name__
+    )
 
 
 def _where(conninfo: str) -> str:

@@ -231,4 +231,11 @@ class Server:
         self._server.stop()
 
     def start(self) -> None:
-        self._server.ensure_postgres_running()
+        eventually(self._is_up)
+
+    def _is_up(self) -> bool:
+        try:
+            self._server.ensure_postgres_running()
+        except AssertionError:  # the server of before is not quite gone
+            return False
+        return True

@@ -5,11 +5,12 @@ stops it. A server left over by a killed process is found and used again.
 """
 
 import logging
+import threading
 import warnings
 from pathlib import Path
 from typing import Any
 
-from tillroll.errors import ConfigurationError, TillrollError
+from tillroll.errors import ConfigurationError, TillrollError, Unavailable
 
 __all__ = ["embedded_postgres"]
 
@@ -26,17 +27,32 @@ _SETTINGS = {
 }
 
 _servers: dict[Path, Any] = {}
+_starting = threading.Lock()
 
 
 def embedded_postgres(data: Path) -> str:
-    """The connection URL of the server in `data`/postgres, started if need be.
+    """The connection URL of the server in `data`/postgres, started if need be, again if it died.
 
-    Raises ConfigurationError when the platform has no wheel, TillrollError when the server cannot start.
+    Raises ConfigurationError when the platform has no wheel, TillrollError when the server cannot start,
+    Unavailable when one that died cannot start again yet.
     """
     home = (data / "postgres").expanduser().resolve()
-    if home not in _servers:
+    with _starting:
+        if home not in _servers:
+            _servers[home] = _start(home)
+        elif not _servers[home].get_postmaster_info().is_running():
+            _restart(home)
+        return str(_servers[home].get_uri())
+
+
+def _restart(home: Path) -> None:
+    """Start a server again that died; what it left behind may be in the way for a moment."""
+    try:
         _servers[home] = _start(home)
-    return str(_servers[home].get_uri())
+    except ConfigurationError:
+        raise
+    except TillrollError as error:
+        raise Unavailable(str(error)) from error
 
 
 def _start(home: Path) -> Any:

@@ -125,7 +125,18 @@ def _log(given: Given) -> Iterator[Check]:
     if given.log_address is None or given.log_address.startswith("postgres"):
         yield from _postgres("log", given.log_address, given.data)
     else:
-        yield Check("log", "ok", f"{given.log_address}, {given.log.identity}")
+        yield from _kafka(given)
+
+
+def _kafka(given: Given) -> Iterator[Check]:
+    from tillroll.log.kafka_fetch import PROVEN
+
+    yield Check("log", "ok", f"{given.log_address}, {given.log.identity}")
+    if (found := version("kafka-python")) == PROVEN:
+        yield Check("Kafka client", "ok", f"kafka-python {found}, batches are read whole")
+    else:
+        remedy = f"pip install kafka-python=={PROVEN} for full speed"
+        yield Check("Kafka client", "warning", f"kafka-python {found}, records are read one by one", remedy)
 
 
 def _postgres(what: str, address: str | None, data: Path) -> Iterator[Check]:

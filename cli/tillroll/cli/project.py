@@ -69,10 +69,10 @@ class Projected:
 
     @classmethod
     def of(cls, results: "list[Done]") -> "Projected":
-        """The summary of what the workers did; admission's own is not part of it unless it failed."""
-        from tillroll.services.projector.runner import ADMISSION
+        """The summary of what the workers did; those that are no projections are part of it only if they failed."""
+        from tillroll.services.projector.runner import ADMISSION, TIDYING
 
-        told = [done for done in results if done.name != ADMISSION or done.error]
+        told = [done for done in results if done.name not in (ADMISSION, TIDYING) or done.error]
         return cls(
             [Row(d.name, d.events, d.dead, round(d.rate), _told(d.error) if d.error else None) for d in told]
         )
@@ -93,12 +93,14 @@ class _Display:
 
     def __init__(self, display: Meter, once: bool, verbose: bool):
         self._meter, self._once, self._verbose = display, once, verbose
+        self._projections: set[str] = set()
 
     def started(self, name: str, behind: int) -> None:
+        self._projections.add(name)
         self._meter.begin(name, behind if self._once else None, "events")
 
     def progressed(self, name: str, events: int, dead: int) -> None:
-        if name != "admission":
+        if name in self._projections:
             self._meter.advance(name, events)
         if dead:
             self._meter.say(
@@ -112,7 +114,7 @@ class _Display:
         self._meter.say(f"going on after {seconds:.1f} s")
 
     def stopped(self, done: "Done") -> None:
-        if done.name != "admission":
+        if done.name in self._projections:
             self._meter.end(done.name)
         if done.error:
             self._meter.say(f"{done.name} stopped: {_told(done.error)}")

@@ -12,6 +12,7 @@ from tillroll.cli.options import Given, with_options
 from tillroll.cli.output import count, say, show, table
 
 if TYPE_CHECKING:
+    from tillroll.contract.change import Change
     from tillroll.contract.check import Finding, Readers
 
 __all__ = ["schema"]
@@ -38,13 +39,23 @@ def list_(given: Given) -> None:
 
 
 @schema.command()
+@click.option(
+    "--against",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="FOLDER",
+    help="Also compare with the contract in this folder, such as the last release's schemas, and say what breaks.",
+)
 @with_options("projections")
-def check(given: Given) -> None:
+def check(given: Given, against: Path | None) -> None:
     """Check the rules of the contract, and name the projections that a broken one would break."""
+    from tillroll.contract.change import check_change
     from tillroll.contract.check import check_contract
+    from tillroll.contract.registry import Contract
 
-    findings = check_contract(given.contract, _readers(given))
-    show(given, Checked(len(given.contract.records), findings))
+    readers = _readers(given)
+    old = Contract.from_directory(against) if against else given.contract
+    changes = check_change(old, given.contract, readers)
+    show(given, Checked(len(given.contract.records), check_contract(given.contract, readers), changes))
 
 
 @schema.command()
@@ -122,20 +133,27 @@ class Rows:
 
 @dataclass(frozen=True)
 class Checked:
-    """What the check of the contract found."""
+    """What the check of the contract found; changes: from another state of it, if one was given."""
 
     records: int
     findings: "list[Finding]"
+    changes: "list[Change]"
 
     @property
     def exit_code(self) -> int:
-        """1 when a rule is broken."""
-        return int(bool(self.findings))
+        """1 when a rule is broken or a change breaks something."""
+        return int(bool(self.findings) or self._breaking > 0)
+
+    @property
+    def _breaking(self) -> int:
+        return sum(change.breaking for change in self.changes)
 
     def text(self) -> Iterator[str]:
         """See Result."""
-        yield from map(str, self.findings)
+        yield from map(str, (*self.findings, *self.changes))
         yield f"{count(self.records, 'event type')}, {count(len(self.findings), 'rule')} broken"
+        if self.changes:
+            yield f"{count(len(self.changes), 'change')}, {self._breaking:,} of them breaking"
 
 
 @dataclass(frozen=True)

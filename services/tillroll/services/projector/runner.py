@@ -1,4 +1,4 @@
-"""The long-running process: one thread per projection, and one for admission where the log needs it.
+"""The long-running process: one thread per projection, one for admission and one to tidy where the log needs them.
 
 Each worker has a log and a store of its own. When one of the two is down, the worker drops both and opens
 new ones until it can go on; nothing is skipped, since positions are committed with the rows.
@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
+from typing import Protocol, runtime_checkable
 
 from tillroll.contract.registry import Contract
 from tillroll.errors import TillrollError, Unavailable
@@ -19,18 +20,28 @@ from tillroll.services.projector.listening import Done, Listener, Outage, Silent
 from tillroll.services.projector.projector import COMMIT_EVENTS, Progress, Projector
 from tillroll.store.postgres import PostgresStore
 
-__all__ = ["ADMISSION", "Open", "Run", "project_once"]
+__all__ = ["ADMISSION", "TIDYING", "Open", "Run", "project_once"]
 
-ADMISSION = "admission"
-"""Name of the worker that admits."""
+ADMISSION, TIDYING = "admission", "tidying the log"
+"""Names of the workers that are no projections."""
 
 STEP_SECONDS = 0.5  # how long a step waits for events; a wish to stop is noticed that late
 FIRST_WAIT, LONGEST_WAIT = 0.25, 10.0  # seconds between attempts while the log or the store is down
+TIDY_SECONDS = 30.0  # between two tidyings of the log; each puts thousands of rows together
 OFFICE_SECONDS = 1.0  # how often to ask whether the office of admission is free
 FEWEST_A_COMMIT = 50_000  # events; workers share the memory for what is not committed yet, down to this
 
 Open = Callable[[], AbstractContextManager[tuple[EventLog, PostgresStore]]]
 """Opens a log and a store for one worker, and closes them after it."""
+
+
+@runtime_checkable
+class Tidiable(Protocol):
+    """A log that wants its small batches put together now and then."""
+
+    def tidy(self) -> int:
+        """Put some together; how many rows went away."""
+        ...
 
 
 class Run:
@@ -58,23 +69,23 @@ class Run:
         self._shared.stop.set()
 
     def run(self) -> list[Done]:
-        """Project; returns what each worker did, admission last.
+        """Project; returns what each worker did, projections first.
 
         Waits while the log or the store is down, but not at the very beginning: then it raises what they
         raise. Any other error of a projection ends that projection (`Done.error`), not the others.
         """
-        projecting, admitting = self._prepare()
-        for worker in (*admitting, *projecting):
+        projecting, helping = self._prepare()
+        for worker in (*helping, *projecting):
             worker.start()
         for worker in projecting:
             worker.wait()
         self.stop()
-        for worker in admitting:
+        for worker in helping:
             worker.wait()
-        return [worker.done for worker in (*projecting, *admitting)]
+        return [worker.done for worker in (*projecting, *helping)]
 
     def _prepare(self) -> tuple[list["_Worker"], list["_Worker"]]:
-        """Make what is missing, see how far there is to go, and set up the workers."""
+        """Make what is missing, see how far there is to go, and set up the workers: projections, helpers."""
         shared = self._shared
         with shared.open() as (log, store):
             log.create_topics(shared.contract.topics.values())
@@ -83,14 +94,22 @@ class Run:
                 store.install(projection)
             ends = {projection: _ends(log, projection) for projection in self._projections}
             behind = {p: _behind(store.positions(p), ends[p]) for p in self._projections}
-            needs_admission = self._admit and not log.settles_duplicates
+            helping = self._helpers(log)
         for projection in self._projections:
             shared.listener.started(projection.name, behind[projection])
         size = max(FEWEST_A_COMMIT, COMMIT_EVENTS // len(self._projections))
         projecting = [
             _Projecting(shared, p, ends[p] if self._once else None, size) for p in self._projections
         ]
-        return [*projecting], [_Admitting(shared)] if needs_admission else []
+        return [*projecting], helping
+
+    def _helpers(self, log: EventLog) -> list["_Worker"]:
+        helpers: list[_Worker] = []
+        if self._admit and not log.settles_duplicates:
+            helpers.append(_Admitting(self._shared))
+        if not self._once and isinstance(log, Tidiable):
+            helpers.append(_Tidying(self._shared))
+        return helpers
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +222,20 @@ class _Admitting(_Worker):
         self.shared.stop.set()
 
 
+class _Tidying(_Worker):
+    """Has the log put its small batches together."""
+
+    def __init__(self, shared: _Shared):
+        super().__init__(shared, TIDYING)
+
+    def session(self, log: EventLog, store: PostgresStore) -> None:
+        assert isinstance(log, Tidiable)
+        while self.goes_on():
+            log.tidy()
+            self.note(Progress())
+            self.shared.stop.wait(TIDY_SECONDS)
+
+
 @contextmanager
 def _closing(close: Callable[[], None]) -> Iterator[None]:
     """Close at the end; after an error, what else goes wrong in closing is of no interest."""
@@ -238,6 +271,6 @@ def project_once(
     for done in results:
         if done.error is not None:
             raise done.error
-    projected = [done for done in results if done.name != ADMISSION]
+    projected = results[: len(projections)]
     events, dead = sum(done.events for done in projected), sum(done.dead for done in projected)
     return Done("all", events, dead, time.monotonic() - start)
