@@ -1,0 +1,141 @@
+"""Every command says what it does and takes the same options; nothing slow is imported to say so."""
+
+import os
+import subprocess
+import sys
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from tillroll import settings
+from tillroll.cli.main import cli
+from tillroll.cli.reference import commands
+
+CONTEXTS = list(commands())
+LEAVES = [context for context in CONTEXTS if not isinstance(context.command, click.Group)]
+
+NAMES = {
+    "tillroll dead-letters discard",
+    "tillroll dead-letters list",
+    "tillroll dead-letters retry",
+    "tillroll dead-letters show",
+    "tillroll demo",
+    "tillroll doctor",
+    "tillroll import online-retail",
+    "tillroll import tpcds",
+    "tillroll new projection",
+    "tillroll project",
+    "tillroll publish",
+    "tillroll query",
+    "tillroll schema check",
+    "tillroll schema docs",
+    "tillroll schema generate",
+    "tillroll schema list",
+    "tillroll status",
+}
+
+
+def path(context: click.Context) -> str:
+    return context.command_path
+
+
+def test_the_commands_are_those_of_the_design() -> None:
+    assert {context.command_path for context in LEAVES} == NAMES
+
+
+@pytest.mark.parametrize("context", CONTEXTS, ids=path)
+def test_a_command_says_what_it_does(context: click.Context) -> None:
+    words = context.command_path.split()[1:]
+    result = CliRunner().invoke(cli, [*words, "--help"])
+    assert result.exit_code == 0
+    assert context.command.help
+    assert context.command.help.splitlines()[0].rstrip().endswith((".", ")."))
+    assert context.command.help.splitlines()[0] in " ".join(result.stdout.split())
+
+
+@pytest.mark.parametrize("context", CONTEXTS, ids=path)
+def test_every_option_says_what_it_means(context: click.Context) -> None:
+    options = [param for param in context.command.params if isinstance(param, click.Option)]
+    assert [option.name for option in options if not option.help] == []
+
+
+@pytest.mark.parametrize("context", LEAVES, ids=path)
+def test_every_command_takes_json_and_verbose(context: click.Context) -> None:
+    taken = {name for param in context.command.params for name in param.opts}
+    assert {"--json", "-v", "--verbose"} <= taken
+
+
+@pytest.mark.parametrize("context", LEAVES, ids=path)
+def test_shared_options_come_with_their_variable_and_with_each_other(context: click.Context) -> None:
+    found = {param.opts[0]: param for param in context.command.params if isinstance(param, click.Option)}
+    variables = {
+        "--data": settings.DATA,
+        "--log": settings.LOG,
+        "--store": settings.STORE,
+        "--projections": settings.PROJECTIONS,
+    }
+    for name in variables.keys() & found.keys():
+        option = found[name]
+        assert (option.envvar, option.show_envvar) == (variables[name], True)
+    assert ("--data" in found) == bool({"--log", "--store"} & found.keys())
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["nothing"],
+        ["query"],
+        ["publish"],
+        ["query", "x", "--nothing"],
+        ["import", "tpcds", "--scale", "big"],
+        ["schema", "x"],
+    ],
+)
+def test_what_cannot_be_meant_is_one_line_and_exit_code_2(arguments: list[str]) -> None:
+    result = CliRunner().invoke(cli, arguments)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert result.stderr.count("\n") == 1
+    assert result.stderr.startswith("tillroll: ")
+    assert "--help`" in result.stderr
+
+
+def test_no_command_at_all_shows_what_there_is() -> None:
+    result = CliRunner().invoke(cli, [])
+    assert result.exit_code == 2
+    assert "dead-letters" in result.stderr
+
+
+def test_the_version_is_told() -> None:
+    assert CliRunner().invoke(cli, ["--version"]).stdout.startswith("tillroll 0.")
+
+
+SLOW = ("polars", "psycopg", "pydantic", "pyarrow", "rich", "fastavro", "kafka", "duckdb")
+
+
+def test_nothing_slow_is_imported_before_a_command_runs() -> None:
+    code = f"import sys, tillroll.cli.main; print(*({SLOW!r} & sys.modules.keys()))".replace(
+        "('", "{'"
+    ).replace("')", "'}")
+    found = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=_environment()
+    )
+    assert found.stdout.split() == []
+
+
+def test_output_that_nobody_reads_on_is_no_error() -> None:
+    code = "from tillroll.cli.main import main; main()"
+    words = [sys.executable, "-c", code, "schema", "list", "--json"]
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=_environment())
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    process.stderr.close()
+    process.wait(30)
+
+
+def _environment() -> dict[str, str]:
+    """Ours, with the source roots that pytest put on our path."""
+    return os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
