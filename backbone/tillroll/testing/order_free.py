@@ -32,7 +32,7 @@ from tillroll.projection.fold import Folded, Folder, combine
 from tillroll.store.postgres import Claim, PostgresStore
 from tillroll.testing.generate import Generator
 
-__all__ = ["Rows", "assert_order_free", "generated_history", "rows_after", "rows_in_store"]
+__all__ = ["Rows", "assert_order_free", "generated_history", "rows_after", "rows_in_store", "stored_rows"]
 
 Rows = dict[str, list[dict[str, Any]]]
 """By view its rows, sorted, as plain values that can be compared; by "failures" what was not taken."""
@@ -150,7 +150,7 @@ def rows_after(projection: type[Projection], batches: Sequence[Sequence[Event]])
     """The rows of every view after these batches one by one, by Polars; events that were there are dropped."""
     folded = combine(projection, _folds(projection, batches))
     views = {name: frame.rows(named=True) for name, frame in read_views(projection, folded.deltas).items()}
-    return _plain(views, [folded])
+    return _plain(views) | _failures([folded])
 
 
 def rows_in_store(
@@ -169,7 +169,12 @@ def rows_in_store(
             claims[origin] = Claim(claim.next_offset + 1, claim.epoch)
     finally:
         writer.close()
-    return _plain({name: _select(store, name) for name in _views(projection)}, folds)
+    return stored_rows(projection, store) | _failures(folds)
+
+
+def stored_rows(projection: type[Projection], store: PostgresStore) -> Rows:
+    """The rows of every view that `store` holds now; "failures" is empty."""
+    return _plain({name: _select(store, name) for name in _views(projection)}) | _failures([])
 
 
 def _folds(projection: type[Projection], batches: Sequence[Sequence[Event]]) -> list[Folded]:
@@ -207,17 +212,20 @@ def _select(store: PostgresStore, view: str) -> list[dict[str, Any]]:
         return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
-def _plain(views: Mapping[str, Iterable[Mapping[str, Any]]], folds: Iterable[Folded]) -> Rows:
-    rows = {
+def _plain(views: Mapping[str, Iterable[Mapping[str, Any]]]) -> Rows:
+    return {
         name: sorted(({column: _value(v) for column, v in row.items()} for row in found), key=repr)
         for name, found in views.items()
     }
-    failures = [
+
+
+def _failures(folds: Iterable[Folded]) -> Rows:
+    found = [
         {"event": f.event_id, "record": f.record, "why": f"{f.error}: {f.message}"}
         for folded in folds
         for f in folded.failures
     ]
-    return rows | {"failures": sorted(failures, key=repr)}
+    return {"failures": sorted(found, key=repr)}
 
 
 def _value(value: Any) -> Any:
