@@ -129,7 +129,7 @@ def _log(given: Given) -> Iterator[Check]:
 
 
 def _kafka(given: Given) -> Iterator[Check]:
-    from tillroll.log.kafka_fetch import PROVEN
+    from tillroll.log.kafka_group import PROVEN
 
     yield Check("log", "ok", f"{given.log_address}, {given.log.identity}")
     if (found := version("kafka-python")) == PROVEN:

@@ -30,8 +30,8 @@ def new_projection(
     folder = Path(os.path.relpath(checkout)) if checkout else into or Path()
     code = folder / "projections/tillroll/projections" if checkout else folder
     tests = folder / "tests/unit/projections" if checkout else folder
-    module = f"tillroll.projections.{name}" if checkout else name
-    values = {"name": name, "Name": class_name(name), "module": module, "named": _named(name)}
+    imports = _imports(name, "tillroll.projections." if checkout else "")
+    values = {"name": name, "Name": class_name(name), "imports": imports, "named": _named(name)}
     texts = {
         code / f"{name}.py": _template("projection").substitute(values),
         tests / f"test_{name}.py": _template("test").substitute(values),
@@ -60,6 +60,17 @@ def _named(name: str) -> str:
     """The line that names the projection, where its class alone would name it differently."""
     derived = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", class_name(name)).lower()
     return "" if derived == name else f'\n    name = "{name}"\n'
+
+
+def _imports(name: str, package: str) -> str:
+    """The imports of the test, sorted as linters want them: one's own modules apart and last."""
+    own = f"from {package}{name} import {class_name(name)}"
+    ours = [
+        "from tillroll.events import StockReceived",
+        "from tillroll.testing import event, given",
+        "from tillroll.testing.order_free import assert_order_free",
+    ]
+    return "\n".join(sorted([*ours, own]) if package else [*ours, "", own])
 
 
 def _template(which: str) -> Template:
