@@ -34,7 +34,7 @@ demo: $(INSTALLED) ## Import a year of retail history, project it and tell the s
 test: $(INSTALLED) ## Run the tests (ARGS="tests/unit -k merge" for some of them)
 	$(BIN)/python -m pytest $(ARGS)
 
-check: lint types imports ## Lint, format, types, import rules
+check: lint types imports generated ## Lint, format, types, import rules, generated files in step
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
