@@ -88,9 +88,10 @@ class Place:
         """As another publisher might: so many events at a time, into partitions by its own rule."""
         with self.log() as log:
             log.create_topics(load_contract().topics.values())
+            partitions = {topic: log.partitions(topic) for topic in load_contract().topics}
             routed: dict[tuple[str, int], list[Record]] = {}
             for topic, record in events:
-                place = topic, rule(record, log.partitions(topic))
+                place = topic, rule(record, partitions[topic])
                 routed.setdefault(place, []).append(record)
             for (topic, partition), records in routed.items():
                 for start in range(0, len(records), batch):

@@ -7,7 +7,7 @@ import polars as pl
 from tillroll.store.postgres import PostgresStore
 from tillroll.store.reading import views
 
-__all__ = ["Rows", "assert_same_rows", "difference", "rows_of"]
+__all__ = ["Rows", "assert_same_rows", "assert_says", "difference", "rows_of"]
 
 SHOWN = 4
 """Differing rows that a message shows of each side."""
@@ -38,6 +38,12 @@ def assert_same_rows(found: Rows, expected: Rows) -> None:
     assert sorted(found) == sorted(expected)
     told = [difference(view, found[view], expected[view]) for view in sorted(expected)]
     assert not any(told), "\n".join(filter(None, told))
+
+
+def assert_says(name: str, found: pl.DataFrame, expected: pl.DataFrame) -> None:
+    """Fail with the differing rows unless both frames hold the same values, of whatever types and in any order."""
+    told = difference(name, *(frame.select(pl.all().cast(pl.String)) for frame in (found, expected)))
+    assert not told, told
 
 
 def difference(name: str, found: pl.DataFrame, expected: pl.DataFrame) -> str:

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 from tests.acceptance.history.conftest import Frames, NewStore
 from tests.acceptance.history.place import Place
-from tests.acceptance.history.rows import Rows, assert_same_rows, difference
+from tests.acceptance.history.rows import Rows, assert_same_rows, assert_says
 
 from tillroll.services.histories import tpcds
 from tillroll.services.histories.tables import Tables, generated
@@ -22,16 +22,6 @@ def tables() -> Iterator[Tables]:
         yield made
 
 
-def as_text(frame: pl.DataFrame) -> pl.DataFrame:
-    """As `rows_of` gives frames."""
-    return frame.select(pl.all().cast(pl.String)).sort(frame.columns)
-
-
-def assert_equal(view: str, found: pl.DataFrame, expected: pl.DataFrame) -> None:
-    told = difference(view, as_text(found), as_text(expected))
-    assert not told, told
-
-
 def test_the_commands_give_the_sales_of_the_tables(place: Place, tables: Tables, retailer_rows: Rows) -> None:
     """Every column, per day, channel, place and currency; and the same rows of every model on every log."""
     done = json.loads(place.tillroll("import", "tpcds", "--scale", "0.01", "--json").stdout)
@@ -40,7 +30,7 @@ def test_the_commands_give_the_sales_of_the_tables(place: Place, tables: Tables,
     found = pl.DataFrame(json.loads(place.tillroll("query", "channel_sales", "--json").stdout))
     expected = tables.query(EXPECTED.read_text())
     assert found.columns == expected.columns
-    assert_equal("channel_sales", found, expected)
+    assert_says("channel_sales", found, expected)
     assert_same_rows(place.rows(), retailer_rows)
 
 
@@ -52,7 +42,7 @@ def test_sales_at_twice_the_scale(new_store: NewStore) -> None:
         place.project()
         expected = tables.query(EXPECTED.read_text())
     assert len(expected) > 1_000
-    assert_equal("channel_sales", place.rows()["channel_sales"], expected)
+    assert_says("channel_sales", place.rows()["channel_sales"], expected)
 
 
 def test_importing_again_adds_nothing(new_store: NewStore, retailer: Frames) -> None:
