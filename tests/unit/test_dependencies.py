@@ -12,10 +12,10 @@ REPOSITORY = Path(__file__).parents[2]
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
 SHIPPED = PROJECT["tool"]["hatch"]["build"]["dev-mode-dirs"]
 
-# Used without an import: commands that the Makefile runs, and a package that kafka-python picks up when it is there
-# (without it, checksums in Python cost five times the rest of a read).
+# Used without an import: commands that the Makefile runs, and packages that kafka-python picks up when they are there
+# (checksums, which in Python cost five times the rest of a read, and the compressions that producers use).
 COMMANDS = {"import-linter": "lint-imports", "mypy": "mypy", "ruff": "ruff"}
-PICKED_UP = {"crc32c"}
+PICKED_UP = {"crc32c", "lz4", "python-snappy", "zstandard"}
 
 # What an extra of a declared library brings as a distribution of its own: psycopg[pool].
 BROUGHT_ALONG = {"psycopg-pool"}

@@ -169,7 +169,7 @@ class JavaBroker:
             if time.monotonic() > deadline:
                 os.kill(pid, signal.SIGKILL)
             time.sleep(0.05)
-        self._file("pid").unlink()
+        self._file("pid").unlink(missing_ok=True)  # another process may have been faster
 
     def _pid(self) -> int | None:
         """The process that runs on this directory, whoever started it."""

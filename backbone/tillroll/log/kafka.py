@@ -1,0 +1,438 @@
+"""The log on Kafka, through kafka-python.
+
+Batches are read whole (kafka_fetch), written by an idempotent producer that waits for all replicas, and read
+committed: what other producers abort is never seen. Where a group member stands is not Kafka's business but the
+read model's, so Kafka's committed offsets are not used.
+"""
+
+import threading
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime
+from math import ceil
+from typing import Any
+
+import kafka
+from kafka import errors
+from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
+
+from tillroll.contract.registry import TopicSpec
+from tillroll.errors import LogUnavailable, PositionOutOfRange, TillrollError, TopicMissing
+from tillroll.log.group import POLL_BYTES
+from tillroll.log.kafka_client import Connector
+from tillroll.log.kafka_fetch import consumer_class, poll_batches, position
+from tillroll.log.port import (
+    Appended,
+    Batch,
+    OnAssigned,
+    OnRevoked,
+    Position,
+    Positions,
+    Record,
+    Subscription,
+    TopicPartition,
+)
+
+__all__ = ["KafkaLog"]
+
+TIMEOUT = 30.0
+BATCH_BYTES = 512 * 1024  # a full batch stays below the broker's limit of 1 MB even if it does not compress
+LARGEST_REQUEST = 16 * 1024 * 1024
+LINGER_MILLISECONDS = (
+    1_000  # batches fill up while append hands records over; its flush sends the last one at once
+)
+
+# Fetches of some megabytes keep the broker busy ahead of the decoder; compressed, a poll is a quarter of its bodies.
+FETCH_BYTES = 32 * 1024 * 1024
+PARTITION_FETCH_BYTES = 4 * 1024 * 1024
+
+# A member that is gone is noticed after this time, one that joins after a heartbeat.
+SESSION_MILLISECONDS = 10_000
+HEARTBEAT_MILLISECONDS = 1_000
+LEAVING_MILLISECONDS = 3_000  # a broker that is down cannot be told; the session ends by itself
+
+_READING = {
+    "isolation_level": "read_committed",
+    "auto_offset_reset": "none",
+    "enable_auto_commit": False,
+    "allow_auto_create_topics": False,
+    "fetch_max_bytes": FETCH_BYTES,
+    "max_partition_fetch_bytes": PARTITION_FETCH_BYTES,
+    "metrics_enabled": False,
+}
+_WRITING = {
+    "enable_idempotence": True,
+    "acks": "all",
+    "compression_type": "zstd",
+    "batch_size": BATCH_BYTES,
+    "max_request_size": LARGEST_REQUEST,
+    "linger_ms": LINGER_MILLISECONDS,
+    "allow_auto_create_topics": False,
+    "metrics_enabled": False,
+}
+
+
+class KafkaLog:
+    """An EventLog on a Kafka cluster, 2.1 or newer. Safe to share between threads.
+
+    address: host:port, several with commas. timeout: seconds after which a call that gets no answer raises
+    LogUnavailable. whole_batches: None = if kafka-python is the version that this was proven with. options: given
+    to kafka-python's clients (security_protocol, sasl_mechanism, ...). Connects with the first call.
+    """
+
+    settles_duplicates = False
+
+    def __init__(
+        self, address: str, *, timeout: float = TIMEOUT, whole_batches: bool | None = None, **options: Any
+    ):
+        self._connector = Connector(address, timeout, options)
+        self._timeout, self._whole = timeout, whole_batches
+        self._opening = threading.RLock()
+        self._reading = threading.RLock()
+        self._admin: Any = None
+        self._producer: Any = None
+        self._reader: _Reader | None = None
+        self._identity: str | None = None
+        self._counts: dict[str, int] = {}
+
+    @property
+    def identity(self) -> str:
+        """``kafka:<cluster id>``, drawn when the cluster was made."""
+        if self._identity is None:
+            cluster = self._connector.retrying(lambda: self._open_admin().describe_cluster())
+            self._identity = f"kafka:{cluster['cluster_id']}"
+        return self._identity
+
+    # --- topics -------------------------------------------------------------------------------------
+
+    def create_topics(self, topics: Iterable[TopicSpec]) -> None:
+        """See EventLog.create_topics."""
+        wanted = {spec.name: _settings(spec) for spec in topics if not self._count(spec.name)}
+        if not wanted:
+            return
+        admin = self._open_admin()
+        with self._connector.translating():
+            with suppress(errors.TopicAlreadyExistsError):  # another process was faster
+                admin.create_topics(wanted)
+            admin.wait_for_topics(list(wanted), timeout_ms=int(self._timeout * 1000))
+
+    def partitions(self, topic: str) -> int:
+        """See EventLog.partitions."""
+        count = self._count(topic)
+        if not count:
+            raise TopicMissing(
+                f"Kafka at {self._connector.address} has no topic {topic!r}; "
+                "`tillroll publish` and imports make the contract's"
+            )
+        return count
+
+    def _count(self, topic: str) -> int:
+        """How many partitions `topic` has; 0 if it is not there. Kept for the checks of every append and read."""
+        (found,) = self._connector.retrying(lambda: self._open_admin().describe_topics([topic]))
+        self._counts[topic] = count = len(found["partitions"])
+        return count
+
+    def _check(self, origin: TopicPartition) -> None:
+        count = self._counts.get(origin.topic) or self.partitions(origin.topic)
+        if origin.partition >= count:
+            count = self.partitions(origin.topic)  # it may have grown
+        if not 0 <= origin.partition < count:
+            raise TopicMissing(
+                f"topic {origin.topic!r} has partitions 0..{count - 1}, not {origin.partition}"
+            )
+
+    # --- writing ------------------------------------------------------------------------------------
+
+    def append(self, topic: str, partition: int, records: Sequence[Record]) -> list[Appended]:
+        """See EventLog.append. The same event twice is there twice: admission settles that."""
+        self._check(TopicPartition(topic, partition))
+        producer = self._open_producer()
+        try:
+            with self._connector.translating():
+                sent = [producer.send(topic, r.value, r.key, partition=partition) for r in records]
+                producer.flush(self._timeout)
+                offsets = [future.get(self._timeout).offset for future in sent]
+        except TillrollError:
+            self._drop_producer(producer)
+            raise
+        return [Appended(Position(topic, partition, offset)) for offset in offsets]
+
+    def _drop_producer(self, producer: Any) -> None:
+        """After a failure a fresh one: what the old one still holds is given up, and its numbering with it."""
+        with self._opening:
+            if self._producer is producer:
+                self._producer = None
+        producer.close(timeout=0)
+
+    # --- reading ------------------------------------------------------------------------------------
+
+    def read(self, origin: TopicPartition, offset: int, max_bytes: int = POLL_BYTES) -> Sequence[Batch]:
+        """See EventLog.read. A batch may hold no record: it takes the reader past markers and aborted ones."""
+        with self._reading:
+            end = self.end_offset(origin)
+            if not 0 <= offset <= end:
+                raise self._out_of_range(origin, offset)
+            if offset == end:
+                return []
+            reader = self._open_reader()
+            with self._connector.translating():
+                try:
+                    reader.place(origin, offset)
+                    return reader.poll_until(self._timeout, max_bytes)
+                except errors.OffsetOutOfRangeError:
+                    raise self._out_of_range(origin, offset) from None
+
+    def start_offset(self, origin: TopicPartition) -> int:
+        """See EventLog.start_offset."""
+        return self._ask(origin, "beginning_offsets")
+
+    def end_offset(self, origin: TopicPartition) -> int:
+        """See EventLog.end_offset."""
+        return self._ask(origin, "end_offsets")
+
+    def offset_at(self, origin: TopicPartition, time: datetime) -> int:
+        """See EventLog.offset_at."""
+        self._check(origin)
+        wanted = {kafka.TopicPartition(*origin): max(0, ceil(time.timestamp() * 1000))}
+        with self._reading, self._connector.translating():
+            (found,) = self._open_reader().consumer.offsets_for_times(wanted).values()
+            return self.end_offset(origin) if found is None else int(found.offset)
+
+    def _ask(self, origin: TopicPartition, question: str) -> int:
+        self._check(origin)
+        with self._reading, self._connector.translating():
+            answers = getattr(self._open_reader().consumer, question)([kafka.TopicPartition(*origin)])
+        (answer,) = answers.values()
+        return int(answer)
+
+    def _out_of_range(self, origin: TopicPartition, offset: int) -> PositionOutOfRange:
+        start, end = self.start_offset(origin), self.end_offset(origin)
+        return PositionOutOfRange(
+            f"{origin.topic}/{origin.partition}: Kafka at {self._connector.address} holds offsets {start} to {end}, "
+            f"not {offset}; what is missing may be in the archive or a backup"
+        )
+
+    def subscribe(
+        self, topics: Sequence[str], group: str, on_assigned: OnAssigned, on_revoked: OnRevoked
+    ) -> Subscription:
+        """See EventLog.subscribe."""
+        for topic in topics:
+            self.partitions(topic)
+        consumer = self._connector.open(
+            consumer_class(self._whole),
+            group_id=group,
+            partition_assignment_strategy=[CooperativeStickyAssignor],
+            session_timeout_ms=SESSION_MILLISECONDS,
+            heartbeat_interval_ms=HEARTBEAT_MILLISECONDS,
+            **_READING,
+        )
+        return _Member(self, consumer, topics, on_assigned, on_revoked)
+
+    # --- clients ------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """See EventLog.close. Subscriptions are closed by those who hold them."""
+        with self._opening:
+            admin, self._admin = self._admin, None
+            producer, self._producer = self._producer, None
+            reader, self._reader = self._reader, None
+        if producer is not None:
+            producer.close(timeout=self._timeout)
+        if reader is not None:
+            reader.consumer.close(autocommit=False)
+        if admin is not None:
+            admin.close()
+
+    def _open_admin(self) -> Any:
+        with self._opening:
+            if self._admin is None:
+                self._admin = self._connector.open(kafka.KafkaAdminClient)
+            return self._admin
+
+    def _open_producer(self) -> Any:
+        with self._opening:
+            if self._producer is None:
+                waiting = {
+                    name: int(self._timeout * 1000) for name in ("max_block_ms", "delivery_timeout_ms")
+                }
+                self._producer = self._connector.open(kafka.KafkaProducer, **_WRITING, **waiting)
+            return self._producer
+
+    def _open_reader(self) -> "_Reader":
+        with self._opening:
+            if self._reader is None:
+                self._reader = _Reader(self._connector.open(consumer_class(self._whole), **_READING))
+            return self._reader
+
+
+class _Reader:
+    """A consumer, and how far each of its partitions was read.
+
+    What leaves no record, transaction markers and what was aborted or compacted away, moves a position too:
+    it extends the last batch, or makes one without records.
+    """
+
+    def __init__(self, consumer: Any):
+        self.consumer = consumer
+        self.reached: dict[TopicPartition, int] = {}
+        self.lost: set[TopicPartition] = set()  # held no more, whatever `reached` says
+
+    def place(self, origin: TopicPartition, offset: int) -> None:
+        """Read this partition alone, from `offset` on."""
+        if origin not in self.reached:
+            self.consumer.assign([kafka.TopicPartition(*origin)])
+            self.reached.clear()
+        if self.reached.get(origin) != offset:
+            self.seek(origin, offset)
+
+    def seek(self, origin: TopicPartition, offset: int) -> None:
+        """Go on at `offset` in an assigned partition."""
+        self.consumer.seek(kafka.TopicPartition(*origin), offset)
+        self.reached[origin] = offset
+
+    def poll(self, timeout: float, max_bytes: int) -> list[Batch]:
+        """What comes within `timeout` seconds."""
+        batches = poll_batches(self.consumer, timeout, max_bytes)
+        last = {batch.origin: n for n, batch in enumerate(batches)}
+        for origin in self.reached.keys() - self.lost:
+            before, now = self.reached[origin], position(self.consumer, origin)
+            if origin in last:
+                batches[last[origin]] = replace(batches[last[origin]], next_offset=now)
+            elif now > before:
+                batches.append(_nothing(origin, before, now))
+            self.reached[origin] = now
+        return batches
+
+    def poll_until(self, timeout: float, max_bytes: int) -> list[Batch]:
+        """What comes next, and something has to."""
+        deadline = time.monotonic() + timeout
+        while not (batches := self.poll(0.5, max_bytes)):
+            if time.monotonic() > deadline:
+                raise errors.KafkaTimeoutError(f"nothing came within {timeout:.0f} s")
+        return batches
+
+
+class _Member(kafka.ConsumerRebalanceListener):  # type: ignore[misc]
+    """A Subscription. Rebalances are noted where kafka-python reports them, on its own thread, while poll waits;
+    they are handed on when poll is back on its caller's."""
+
+    def __init__(
+        self,
+        log: KafkaLog,
+        consumer: Any,
+        topics: Sequence[str],
+        on_assigned: OnAssigned,
+        on_revoked: OnRevoked,
+    ):
+        self._log, self._consumer, self._reader = log, consumer, _Reader(consumer)
+        self._on_assigned, self._on_revoked = on_assigned, on_revoked
+        self._won: set[TopicPartition] = set()
+        self._paused: set[TopicPartition] = set()
+        self._ready: list[Batch] = []
+        consumer.subscribe(list(topics), listener=self)
+
+    # On kafka-python's thread.
+
+    def on_partitions_assigned(self, assigned: Iterable[Any]) -> None:
+        """Keep them still until it is known where to start."""
+        for partition in assigned:
+            self._consumer.seek(partition, 0)
+            self._consumer.pause(partition)
+            self._won.add(TopicPartition(*partition))
+
+    def on_partitions_revoked(self, revoked: Iterable[Any]) -> None:
+        """Note them."""
+        for partition in revoked:
+            self._reader.lost.add(TopicPartition(*partition))
+            self._won.discard(TopicPartition(*partition))
+
+    # On the caller's.
+
+    def poll(self, timeout: float, max_bytes: int = POLL_BYTES) -> Sequence[Batch]:
+        """See Subscription.poll."""
+        self._hand_over()
+        if not self._ready:
+            with self._log._connector.translating():
+                try:
+                    self._ready = self._reader.poll(timeout, max_bytes)
+                except errors.OffsetOutOfRangeError as error:
+                    self._refuse(error)
+            self._hand_over()
+        ready, self._ready = self._ready, []
+        return ready
+
+    def _refuse(self, error: errors.OffsetOutOfRangeError) -> None:
+        for partition, offset in error.args[0].items():
+            raise self._log._out_of_range(TopicPartition(*partition), offset) from None
+
+    def _hand_over(self) -> None:
+        """Pass on what was lost and won; what fails is passed on again with the next poll."""
+        if lost := frozenset(self._reader.lost & self._reader.reached.keys()):
+            self._forget(lost)
+            self._on_revoked(lost)
+        self._reader.lost.clear()
+        if self._won:
+            starts = self._on_assigned(frozenset(self._won))
+            self._start(starts)
+            self._won.clear()
+
+    def _start(self, starts: Positions) -> None:
+        for origin, offset in starts.items():
+            self._reader.seek(origin, offset)
+            if origin not in self._paused:
+                self._consumer.resume(kafka.TopicPartition(*origin))
+
+    def _forget(self, lost: frozenset[TopicPartition]) -> None:
+        for origin in lost:
+            del self._reader.reached[origin]
+        self._paused -= lost
+        self._ready = [batch for batch in self._ready if batch.origin not in lost]
+
+    def seek(self, origin: TopicPartition, offset: int) -> None:
+        """See Subscription.seek."""
+        if origin in self._reader.reached:
+            self._reader.seek(origin, offset)
+            self._ready = [batch for batch in self._ready if batch.origin != origin]
+
+    def pause(self, origins: Iterable[TopicPartition]) -> None:
+        """See Subscription.pause."""
+        mine = self.assignment() & frozenset(origins)
+        self._paused |= mine
+        self._consumer.pause(*(kafka.TopicPartition(*origin) for origin in mine))
+
+    def resume(self, origins: Iterable[TopicPartition]) -> None:
+        """See Subscription.resume."""
+        mine = self.assignment() & frozenset(origins)
+        self._paused -= mine
+        self._consumer.resume(*(kafka.TopicPartition(*origin) for origin in mine))
+
+    def assignment(self) -> frozenset[TopicPartition]:
+        """See Subscription.assignment."""
+        return frozenset(self._reader.reached)
+
+    def close(self) -> None:
+        """See Subscription.close."""
+        held = self.assignment()
+        self._forget(held)
+        try:
+            if held:
+                self._on_revoked(held)
+        finally:
+            with suppress(LogUnavailable), self._log._connector.translating():
+                self._consumer.close(autocommit=False, timeout_ms=LEAVING_MILLISECONDS)
+
+
+def _nothing(origin: TopicPartition, base: int, reached: int) -> Batch:
+    return Batch(origin.topic, origin.partition, base, reached, 0, 0, None, b"")
+
+
+def _settings(spec: TopicSpec) -> dict[str, Any]:
+    configs = {
+        "message.timestamp.type": "LogAppendTime",
+        "cleanup.policy": "delete",
+        "compression.type": "producer",
+        "retention.ms": str(spec.retention_ms),
+    }
+    return {"num_partitions": spec.partitions, "configs": configs}

@@ -1,0 +1,170 @@
+"""Opening kafka-python's clients, and its errors as tillroll's."""
+
+import logging
+import socket
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from kafka import errors
+from kafka.net.compat import KafkaNetClient
+
+from tillroll.errors import (
+    AccessRefused,
+    ConfigurationError,
+    LogUnavailable,
+    MalformedEvent,
+    PositionOutOfRange,
+    TillrollError,
+    TopicMissing,
+)
+
+__all__ = ["Connector", "translated"]
+
+OLDEST_BROKER = (2, 1)  # the first with zstd
+CONNECT_SECONDS = 10.0
+RETRY_SECONDS = 0.05
+
+_T = TypeVar("_T")
+
+# kafka-python reports every retry; what matters reaches the caller as an error. Whoever configures logging sees
+# them all the same, but nobody else finds them on stderr.
+logging.getLogger("kafka").addHandler(logging.NullHandler())
+
+_REFUSED = (
+    errors.AuthorizationError,
+    errors.SaslAuthenticationFailedError,
+    errors.UnsupportedSaslMechanismError,
+    errors.SecurityDisabledError,
+)
+_WRONG = (
+    errors.UnsupportedVersionError,
+    errors.UnrecognizedBrokerVersion,
+    errors.KafkaConfigurationError,
+    errors.UnsupportedCodecError,
+    errors.InvalidGroupIdError,
+    errors.InconsistentGroupProtocolError,
+    errors.PolicyViolationError,
+    errors.InvalidConfigurationError,
+    errors.InvalidReplicationFactorError,
+)
+
+
+class Connector:
+    """Makes clients of one Kafka cluster.
+
+    address: host:port, several with commas. options: kafka-python's own, given to every client (security_protocol,
+    sasl_mechanism, ssl_cafile, ...).
+    """
+
+    def __init__(self, address: str, timeout: float, options: Mapping[str, Any]):
+        self.address, self.timeout = address, timeout
+        self._servers = [server.strip() for server in address.split(",")]
+        self._options = dict(options)
+
+    def open(self, kind: Callable[..., Any], **config: Any) -> Any:
+        """A client of class `kind`, connected. Raises LogUnavailable, AccessRefused, ConfigurationError."""
+        self._knock()
+        made: list[Any] = []
+
+        def network(**settings: Any) -> Any:
+            made.append(KafkaNetClient(**settings))
+            return made[-1]
+
+        settings = {
+            "bootstrap_servers": self._servers,
+            "bootstrap_timeout_ms": int(min(self.timeout, CONNECT_SECONDS) * 1000),
+            "request_timeout_ms": int(self.timeout * 500),
+            "reconnect_backoff_max_ms": 1000,
+            "kafka_client": network,
+        }
+        with self.translating():
+            try:
+                client = kind(**settings | config | self._options)
+            except Exception:
+                for network_client in made:  # a client that fails to open leaves its thread running
+                    _raise_refusal(network_client)
+                    network_client.close()
+                raise
+        self._refuse_old(made[0])
+        return client
+
+    @contextmanager
+    def translating(self) -> Iterator[None]:
+        """Turn kafka-python's errors into tillroll's."""
+        try:
+            yield
+        except (errors.KafkaError, OSError) as error:
+            raise translated(error, self.address) from error
+
+    def retrying(self, ask: Callable[[], _T]) -> _T:
+        """The answer to `ask`, whose passing failures are tried again until the timeout."""
+        deadline = time.monotonic() + self.timeout
+        while True:
+            with self.translating():
+                try:
+                    return ask()
+                except errors.RetriableError:
+                    if time.monotonic() > deadline:
+                        raise
+                    time.sleep(RETRY_SECONDS)
+
+    def _knock(self) -> None:
+        """Say at once that nobody listens, instead of after all of kafka-python's attempts."""
+        if "proxy_url" in self._options:
+            return
+        for server in self._servers:
+            host, _, port = server.rpartition(":")
+            if not host or not port.isdigit():
+                raise ConfigurationError(
+                    f"{self.address!r} is no address of Kafka; it is host:port[,host:port]"
+                )
+            try:
+                socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()
+            except OSError as error:
+                refusal = error
+            else:
+                return
+        raise translated(refusal, self.address) from refusal
+
+    def _refuse_old(self, network_client: Any) -> None:
+        version = getattr(network_client._manager, "broker_version", None)
+        if version is not None and version < OLDEST_BROKER:
+            found, needed = (".".join(map(str, v)) for v in (version, OLDEST_BROKER))
+            network_client.close()
+            raise ConfigurationError(
+                f"Kafka at {self.address} is version {found}; tillroll needs {needed} or newer"
+            )
+
+
+def _raise_refusal(network_client: Any) -> None:
+    """Raise the refusal that kept a client from opening: kafka-python goes on trying, and reports a timeout."""
+    for refusal in getattr(network_client._manager, "_auth_failures", {}).values():
+        network_client.close()
+        raise refusal
+
+
+def translated(error: Exception, address: str) -> TillrollError:
+    """tillroll's error for kafka-python's (or the system's): what, where and what to do."""
+    if isinstance(error, errors.UnknownTopicOrPartitionError | errors.InvalidTopicError):
+        return TopicMissing(f"Kafka at {address} has no such topic or partition: {error}")
+    if isinstance(error, _REFUSED):
+        return AccessRefused(
+            f"Kafka at {address} refuses access: {error}; check the credentials and the rights of their user"
+        )
+    if isinstance(error, _WRONG):
+        return ConfigurationError(f"Kafka at {address} cannot be used like this: {error}")
+    if isinstance(error, errors.MessageSizeTooLargeError | errors.RecordListTooLargeError):
+        return MalformedEvent(
+            f"Kafka at {address} takes no record of that size: {error}; raise max.message.bytes of the topic"
+        )
+    if isinstance(error, errors.CorruptRecordError):
+        return MalformedEvent(
+            f"Kafka at {address}: {error}; the log is damaged there, restore it from a replica"
+        )
+    if isinstance(error, errors.LogTruncationError):
+        return PositionOutOfRange(f"Kafka at {address} lost records that were read before: {error}")
+    return LogUnavailable(
+        f"Kafka at {address} does not answer: {error}; see that it runs and that the address is right"
+    )
