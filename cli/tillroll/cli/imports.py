@@ -104,8 +104,10 @@ def _imported(given: Given, opening: "AbstractContextManager[History]", name: st
 
     publisher = Publisher(given.log, given.contract)
     with meter() as display:
-        display.begin(name, None, "rows")
+        display.begin(f"preparing {name}", None, "rows")
         with opening as history:
+            display.end(f"preparing {name}")
+            display.begin(name, history.total, "rows")
             published = _published(publisher, history, display, name)
             summary = history.summary
         display.end(name)
@@ -118,8 +120,7 @@ def _imported(given: Given, opening: "AbstractContextManager[History]", name: st
 def _published(publisher: "Publisher", history: "History", display: Meter, name: str) -> "Published":
     from tillroll.publisher import Published
 
-    display.advance(name, history.done, history.total)
-    told, out = history.done, Published()
+    told, out = 0, Published()
     for record, frame in history.frames():
         out += publisher.publish_frame(record, frame)
         display.advance(name, history.done - told)

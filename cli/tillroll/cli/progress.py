@@ -24,8 +24,8 @@ class Meter(Protocol):
         """`name` begins; total: how many of `unit` there will be, None if nobody knows."""
         ...
 
-    def advance(self, name: str, by: int, total: int | None = None) -> None:
-        """`name` is that much further; a new total if one is given."""
+    def advance(self, name: str, by: int) -> None:
+        """`name` is that much further."""
         ...
 
     def end(self, name: str) -> None:
@@ -60,12 +60,11 @@ class Plain:
             now = self._clock()
             self._works[name] = _Work(total, unit, now, now)
 
-    def advance(self, name: str, by: int, total: int | None = None) -> None:
+    def advance(self, name: str, by: int) -> None:
         """See Meter."""
         with self._lock:
             work, now = self._works[name], self._clock()
             work.done += by
-            work.total = total or work.total
             if now - work.told >= PLAIN_SECONDS:
                 work.told = now
                 self._out(f"{name}: {work.line(now)}")
@@ -101,9 +100,7 @@ class _Bars:
     def begin(self, name: str, total: int | None, unit: str) -> None:
         self._tasks[name] = self._bars.add_task(name, total=total, unit=unit, rate="")
 
-    def advance(self, name: str, by: int, total: int | None = None) -> None:
-        if total is not None:
-            self._bars.update(self._tasks[name], total=total)
+    def advance(self, name: str, by: int) -> None:
         self._bars.update(self._tasks[name], advance=by)
 
     def end(self, name: str) -> None:

@@ -14,8 +14,7 @@ def test_a_line_comes_every_few_seconds_with_rate_and_time_left() -> None:
     lines: list[str] = []
     clock = Clock()
     plain = Plain(lines.append, clock)
-    plain.begin("import", None, "rows")
-    plain.advance("import", 0, 1000)
+    plain.begin("import", 1000, "rows")
     for _ in range(4):
         clock.now += PLAIN_SECONDS / 2
         plain.advance("import", 100)

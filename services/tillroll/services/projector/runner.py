@@ -4,6 +4,7 @@ Each worker has a log and a store of its own. When one of the two is down, the w
 new ones until it can go on; nothing is skipped, since positions are committed with the rows.
 """
 
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -62,7 +63,11 @@ class Run:
     ):
         self._projections, self._once, self._admit = projections, once, admit
         told = listener or Silent()
-        self._shared = _Shared(open_parts, contract, told, Outage(told), threading.Event())
+        # Catching up is bound by processors and memory: no more at a time than there are processors. Following
+        # waits most of the time, and nobody may wait for another's turn.
+        self._at_once = min(len(projections), os.cpu_count() or 1) if once else len(projections)
+        turns = threading.Semaphore(self._at_once)
+        self._shared = _Shared(open_parts, contract, told, Outage(told), threading.Event(), turns)
 
     def stop(self) -> None:
         """Ask every worker to commit what is folded and to end. Returns at once; fit for a signal handler."""
@@ -95,12 +100,9 @@ class Run:
             ends = {projection: _ends(log, projection) for projection in self._projections}
             behind = {p: _behind(store.positions(p), ends[p]) for p in self._projections}
             helping = self._helpers(log)
-        for projection in self._projections:
-            shared.listener.started(projection.name, behind[projection])
-        size = max(FEWEST_A_COMMIT, COMMIT_EVENTS // len(self._projections))
-        projecting = [
-            _Projecting(shared, p, ends[p] if self._once else None, size) for p in self._projections
-        ]
+        size = max(FEWEST_A_COMMIT, COMMIT_EVENTS // self._at_once)
+        goals = ends if self._once else {}
+        projecting = [_Projecting(shared, p, behind[p], goals.get(p), size) for p in self._projections]
         return [*projecting], helping
 
     def _helpers(self, log: EventLog) -> list["_Worker"]:
@@ -121,6 +123,7 @@ class _Shared:
     listener: Listener
     outage: Outage
     stop: threading.Event
+    turns: threading.Semaphore
 
 
 class _Worker:
@@ -179,17 +182,24 @@ class _Worker:
 
 
 class _Projecting(_Worker):
-    """Runs a projector. ends: where to end, or None to follow the log."""
+    """Runs a projector when it is its turn. behind: offsets to read; ends: where to end, None = follow the log."""
 
     def __init__(
         self,
         shared: _Shared,
         projection: type[Projection],
+        behind: int,
         ends: Mapping[TopicPartition, int] | None,
         commit_events: int,
     ):
         super().__init__(shared, projection.name)
-        self._projection, self._ends, self._commit_events = projection, ends, commit_events
+        self._projection, self._behind, self._ends = projection, behind, ends
+        self._commit_events = commit_events
+
+    def _run(self) -> None:
+        with self.shared.turns:
+            self.shared.listener.started(self.done.name, self._behind)
+            super()._run()
 
     def session(self, log: EventLog, store: PostgresStore) -> None:
         projector = Projector(self._projection, log, store, self.shared.contract, self._commit_events)
