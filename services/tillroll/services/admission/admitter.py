@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from tillroll.contract.registry import Contract
+from tillroll.contract.registry import CONFLUENT, SINGLE_OBJECT, Contract
 from tillroll.errors import Replaced, TillrollError
 from tillroll.log.port import Batch, EventLog, Position, Subscription, TopicPartition
 from tillroll.log.records import read_records
@@ -19,7 +19,6 @@ from tillroll.store.postgres import PostgresStore
 
 __all__ = ["Admitter", "event_ids"]
 
-_SINGLE_OBJECT = b"\xc3\x01"
 _ID_LENGTH = b"\x48"  # Avro's length of a text of 36 characters
 _UUID = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
 
@@ -130,8 +129,8 @@ def event_ids(value: pl.Expr) -> pl.Expr:
 
     Read without decoding the rest: behind the prefix stands a text of 36 characters.
     """
-    short, long = _text_at(value, 5), _text_at(value, 10)
-    found = pl.when(value.bin.starts_with(_SINGLE_OBJECT)).then(long).otherwise(short)
+    confluent, single = value.bin.starts_with(CONFLUENT), value.bin.starts_with(SINGLE_OBJECT)
+    found = pl.when(single).then(_text_at(value, 10)).when(confluent).then(_text_at(value, 5))
     return pl.when(found.str.contains(_UUID)).then(found)
 
 
