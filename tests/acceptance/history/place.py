@@ -5,7 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -54,10 +54,6 @@ class Place:
     log_address: str
     store_address: str
 
-    def with_store(self, store_address: str) -> "Place":
-        """The same log, another store."""
-        return replace(self, store_address=store_address)
-
     @contextmanager
     def log(self) -> Iterator[EventLog]:
         """The log, open."""
@@ -84,18 +80,39 @@ class Place:
                 out += publisher.publish_frame(record, frame)
         return out
 
+    @property
+    def is_kafka(self) -> bool:
+        """Whether the log is Kafka."""
+        return self.log_address.startswith("kafka:")
+
     def append(self, events: Sequence[Encoded], batch: int, rule: Rule = by_key) -> None:
         """As another publisher might: so many events at a time, into partitions by its own rule."""
+        with self.appending(rule) as append:
+            append(events, batch)
+
+    @contextmanager
+    def appending(self, rule: Rule = by_key) -> Iterator[Callable[[Sequence[Encoded], int], None]]:
+        """`append`, many times."""
         with self.log() as log:
             log.create_topics(load_contract().topics.values())
             partitions = {topic: log.partitions(topic) for topic in load_contract().topics}
-            routed: dict[tuple[str, int], list[Record]] = {}
-            for topic, record in events:
-                place = topic, rule(record, partitions[topic])
-                routed.setdefault(place, []).append(record)
-            for (topic, partition), records in routed.items():
-                for start in range(0, len(records), batch):
-                    log.append(topic, partition, records[start : start + batch])
+
+            def append(events: Sequence[Encoded], batch: int) -> None:
+                routed: dict[tuple[str, int], list[Record]] = {}
+                for topic, record in events:
+                    routed.setdefault((topic, rule(record, partitions[topic])), []).append(record)
+                for (topic, partition), records in routed.items():
+                    for start in range(0, len(records), batch):
+                        log.append(topic, partition, records[start : start + batch])
+
+            yield append
+
+    def ends(self) -> int:
+        """How many events there are to read, those that several projections read as often."""
+        with self.log() as log:
+            ends = _ends(log)
+        wanted = [projection.topics() for projection in load_projections().values()]
+        return sum(end for topics in wanted for origin, end in ends.items() if origin.topic in topics)
 
     def project(self) -> int:
         """All projections up to the end of the log, in this process; how many dead letters there were."""
