@@ -82,10 +82,13 @@ def wait_for(address: str, goes_on: Callable[[], bool] = lambda: True) -> None:
 
 
 class JavaBroker:
-    """A broker in a process of its own. `directory` keeps its data, properties, log and process id."""
+    """A broker in a process of its own. `directory` keeps its data, properties, log and process id.
 
-    def __init__(self, directory: Path, port: int):
-        self.directory, self.port = directory, port
+    further: lines of server.properties that come after those of deploy/kafka, and win.
+    """
+
+    def __init__(self, directory: Path, port: int, further: str = ""):
+        self.directory, self.port, self._further = directory, port, further
         self._child: subprocess.Popen[bytes] | None = None
 
     @property
@@ -104,7 +107,7 @@ class JavaBroker:
         self.directory.mkdir(parents=True, exist_ok=True)
         data = self._file("data")
         properties = broker_properties("127.0.0.1", self.port, free_port(), data.as_posix())
-        self._file("server.properties").write_text(properties)
+        self._file("server.properties").write_text(f"{properties}\n{self._further}\n")
         if not (data / "meta.properties").exists():
             self._format(libraries)
         self._spawn(libraries)
