@@ -56,6 +56,9 @@ __all__ = [
 
 T = TypeVar("T")
 
+VOID = "TransactionVoided"
+"""The event that takes others back; the runtime handles it for every projection."""
+
 
 class Key(Generic[T]):
     """Part of the key; never null ('' where there is nothing to name)."""
@@ -229,9 +232,9 @@ class Projection:
 
     @classmethod
     def topics(cls) -> tuple[str, ...]:
-        """Topics to read, sorted."""
+        """Topics to read, sorted: those of the handled events, and the one where any event may be voided."""
         contract = load_contract()
-        return tuple(sorted({contract.latest(record).topic for record in cls.handlers}))
+        return tuple(sorted({contract.latest(record).topic for record in (*cls.handlers, VOID)}))
 
     @classmethod
     def table(cls, name: str) -> TableSpec:

@@ -11,7 +11,7 @@ from tillroll.errors import HandlerFailed, TooManyFailures
 from tillroll.log.decode import Decoded, Reject, decode_records
 from tillroll.log.port import Batch, Position
 from tillroll.log.records import RECORD_FRAME
-from tillroll.projection.declare import Column, Deltas, Projection, Rule, TableSpec
+from tillroll.projection.declare import VOID, Column, Deltas, Projection, Rule, TableSpec
 from tillroll.projection.frame import ORDINAL, ROW, Frame
 from tillroll.projection.merge import (
     AT,
@@ -26,8 +26,6 @@ from tillroll.projection.merge import (
 )
 
 __all__ = ["Failure", "FailureBudget", "Folded", "Folder", "combine"]
-
-VOID = "TransactionVoided"
 
 # Half a million events a commit, ten rows each, of this size: half of what 64 bits hold. Polars' sums wrap silently.
 SUMMABLE = 10**12

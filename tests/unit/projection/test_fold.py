@@ -208,6 +208,11 @@ def test_a_void_made_in_training_takes_nothing_back() -> None:
     assert counted(fold(Counted, [three, voided(three, training=True)]))["units"] == 3
 
 
+def test_a_void_reaches_projections_that_read_no_orders() -> None:
+    three = received("a", 3)
+    given(three, received("a"), voided(three)).when(Units).then([{"sku": "a", "units": 1}])
+
+
 def test_a_void_that_cannot_be_read_is_a_failure() -> None:
     named = [{"topic": "stock", "event_id": received("a").event_id, "event": "no base64!"}]
     bad = [
