@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Protocol
 from tillroll.cli.output import say
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.progress import Progress, TaskID
 
-__all__ = ["Meter", "Plain", "meter"]
+__all__ = ["Meter", "Plain", "bars_on", "meter"]
 
 PLAIN_SECONDS = 5.0  # between plain lines
 
@@ -43,8 +44,10 @@ def meter() -> Iterator[Meter]:
     if not sys.stderr.isatty():
         yield Plain(say)
         return
-    with _bars() as bars:
-        yield _Bars(bars)
+    from rich.console import Console
+
+    with bars_on(Console(stderr=True)) as bars:
+        yield bars
 
 
 class Plain:
@@ -90,6 +93,13 @@ class _Work:
         return f"{self.done:,} of {self.total:,} {self.unit}, {rate:,.0f} {self.unit}/s, {left:,.0f} s left"
 
 
+@contextmanager
+def bars_on(console: "Console") -> Iterator[Meter]:
+    """Bars on this terminal."""
+    with _progress(console) as progress:
+        yield _Bars(progress)
+
+
 class _Bars:
     """On a terminal."""
 
@@ -98,7 +108,7 @@ class _Bars:
         self._tasks: dict[str, TaskID] = {}
 
     def begin(self, name: str, total: int | None, unit: str) -> None:
-        self._tasks[name] = self._bars.add_task(name, total=total, unit=unit, rate="")
+        self._tasks[name] = self._bars.add_task(name, total=total, unit=unit)
 
     def advance(self, name: str, by: int) -> None:
         self._bars.update(self._tasks[name], advance=by)
@@ -110,21 +120,21 @@ class _Bars:
         self._bars.console.print(f"tillroll: {message}", markup=False, highlight=False, soft_wrap=True)
 
 
-def _bars() -> "Progress":
-    from rich.console import Console
+def _progress(console: "Console") -> "Progress":
     from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
     from rich.text import Text
 
     class Amount(ProgressColumn):
         def render(self, task: Task) -> Text:
             of = f" of {task.total:,.0f}" if task.total is not None else ""
-            speed = task.finished_speed or task.speed or 0.0
-            return Text(f"{task.completed:,.0f}{of} {task.fields['unit']}, {speed:,.0f}/s")
+            seconds = task.finished_time or task.elapsed or 0.0
+            rate = f", {task.completed / seconds:,.0f}/s" if seconds and task.completed else ""
+            return Text(f"{task.completed:,.0f}{of} {task.fields['unit']}{rate}")
 
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         Amount(),
         TimeRemainingColumn(),
-        console=Console(stderr=True),
+        console=console,
     )

@@ -1,6 +1,12 @@
 """Progress where there is no terminal: a line now and then."""
 
-from tillroll.cli.progress import PLAIN_SECONDS, Plain
+import re
+from io import StringIO
+
+import pytest
+from rich.console import Console
+
+from tillroll.cli.progress import PLAIN_SECONDS, Plain, bars_on, meter
 
 
 class Clock:
@@ -41,3 +47,26 @@ def test_short_work_says_nothing() -> None:
     plain.advance("publish", 1)
     plain.end("publish")
     assert lines == []
+
+
+def test_on_a_terminal_bars_tell_amount_total_and_rate_and_messages_stay_whole() -> None:
+    out = StringIO()
+    with bars_on(Console(file=out, force_terminal=True, width=80)) as bars:
+        bars.begin("order_status", 1000, "events")
+        bars.advance("order_status", 250)
+        bars.say(
+            "one long line that no terminal of eighty columns could ever hold without a break: [bold]as it is[/bold]"
+        )
+        bars.end("order_status")
+    text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", out.getvalue())
+    assert re.search(r"order_status .* 250 of 1,000 events, [\d,]+/s", text)
+    assert (
+        "tillroll: one long line that no terminal of eighty columns could ever hold without a break: [bold]as it is[/bold]\n"
+        in text
+    )
+
+
+def test_where_stderr_is_no_terminal_there_are_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    with meter() as display:
+        display.say("waiting")
+    assert capsys.readouterr().err == "tillroll: waiting\n"
