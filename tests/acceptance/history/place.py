@@ -28,7 +28,7 @@ from tillroll.services.projector.projector import Projector
 from tillroll.services.projector.runner import project_once
 from tillroll.store.postgres import PostgresStore
 
-__all__ = ["NOWHERE", "Place", "by_key", "fresh_database", "into_one"]
+__all__ = ["NOWHERE", "Place", "by_key", "execute", "fresh_database", "into_one"]
 
 NOWHERE = Path("not", "used")
 """The data directory where log and store have addresses."""
@@ -194,14 +194,15 @@ def _commits(projector: Projector, ends: Positions) -> int:
 def fresh_database(server: str) -> Iterator[str]:
     """The address of an empty database on the PostgreSQL at `server`; dropped afterwards."""
     name = f"test_{uuid4().hex}"
-    _run(server, f"create database {name}")
+    execute(server, f"create database {name}")
     try:
         yield urlunsplit(urlsplit(server)._replace(path=f"/{name}"))
     finally:
-        _run(server, f"drop database {name} with (force)")
+        execute(server, f"drop database {name} with (force)")
 
 
-def _run(address: str, statement: str) -> None:
+def execute(address: str, statement: str) -> None:
+    """Run one SQL statement."""
     connection = Database(address).connect()
     try:
         connection.execute(statement.encode())

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
 from tillroll.contract.registry import Contract
-from tillroll.errors import TillrollError, Unavailable
+from tillroll.errors import PositionOutOfRange, TillrollError, Unavailable
 from tillroll.log.port import EventLog, TopicPartition
 from tillroll.projection.declare import Projection
 from tillroll.services.admission.admitter import Admitter
@@ -97,8 +97,11 @@ class Run:
             store.bind(log.identity)
             for projection in self._projections:
                 store.install(projection)
+            positions = {projection: store.positions(projection) for projection in self._projections}
             ends = {projection: _ends(log, projection) for projection in self._projections}
-            behind = {p: _behind(store.positions(p), ends[p]) for p in self._projections}
+            for projection in self._projections:
+                _refuse_lost(projection, positions[projection], ends[projection])
+            behind = {p: _behind(positions[p], ends[p]) for p in self._projections}
             helping = self._helpers(log)
         size = max(FEWEST_A_COMMIT, COMMIT_EVENTS // self._at_once)
         goals = ends if self._once else {}
@@ -263,6 +266,22 @@ def _ends(log: EventLog, projection: type[Projection]) -> dict[TopicPartition, i
         TopicPartition(topic, n) for topic in projection.topics() for n in range(log.partitions(topic))
     ]
     return {origin: log.end_offset(origin) for origin in origins}
+
+
+def _refuse_lost(
+    projection: type[Projection], positions: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, int]
+) -> None:
+    """Refuse a log that ends before the positions: a topic was made anew, or the log restored from a backup.
+
+    New events would take the offsets that the rows already stand for, and never be read.
+    """
+    for origin, position in positions.items():
+        if origin in ends and position > ends[origin]:
+            raise PositionOutOfRange(
+                f"{projection.name} stands at offset {position} of {origin.topic}/{origin.partition}, but the log ends "
+                f"at {ends[origin]}: it has lost events, or the topic was made anew; restore it, or project it into an "
+                "empty store"
+            )
 
 
 def _behind(positions: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, int]) -> int:
