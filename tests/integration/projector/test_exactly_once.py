@@ -140,6 +140,22 @@ def test_a_partition_claimed_by_another_is_given_up_and_the_others_lose_nothing(
     one.close()
 
 
+def test_a_hand_over_that_comes_too_late_loses_nothing_of_what_stays(
+    log: EventLog, store: PostgresStore
+) -> None:
+    """The first member holds folded events of all partitions when the second claims its share of them."""
+    events = published(log, 1, 200)
+    one = projector(log, store, commit_events=10**9)
+    one.step(0.2)
+    two = projector(log, store)
+    two.step(0)
+    time.sleep(0.1)
+    _step([one, two], 20)
+    assert right(store, events)
+    one.close()
+    two.close()
+
+
 def test_two_members_share_and_count_once(log: EventLog, store: PostgresStore) -> None:
     members = [projector(log, store) for _ in range(2)]
     _step(members, 10)

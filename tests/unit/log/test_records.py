@@ -170,6 +170,7 @@ HOSTILE = {
     "cut by a byte": (plain()[:-1], 1),
     "a length that says less": (varint(5) + plain()[1:], 1),
     "a length that says more": (varint(9) + plain()[1:], 1),
+    "lengths that lie in turn": (varint(9) + plain()[1:] + varint(7) + plain(offset=1)[1:], 2),
     "a negative length": (varint(-8) + plain()[1:], 1),
     "a key longer than all": (framed(b"\x00\x00\x00" + varint(2**40) + b"k\x02v\x00"), 1),
     "a key of length -2": (framed(b"\x00\x00\x00\x03\x02v\x00"), 1),

@@ -11,11 +11,19 @@ import pytest
 from tillroll.contract.registry import load_contract
 from tillroll.contract.wire import encode
 from tillroll.errors import DeclarationError, TooManyFailures
-from tillroll.events import Event, StockAdjusted, StockCounted, StockReceived, TransactionVoided
+from tillroll.events import (
+    Event,
+    OrderLineCancelled,
+    StockAdjusted,
+    StockCounted,
+    StockReceived,
+    TransactionVoided,
+)
 from tillroll.log.decode import decode_batches
 from tillroll.log.encode import encode_values
 from tillroll.log.port import Batch, Position
 from tillroll.projection import (
+    Append,
     Deltas,
     First,
     Frame,
@@ -379,6 +387,25 @@ def test_one_event_at_a_time_may_give_several_rows_or_none() -> None:
 
 def test_one_event_at_a_time_gives_dicts() -> None:
     given(received("a", -1)).when(Each).then_fails("gives rows as dicts, not str")
+
+
+class Places(Projection):
+    """Every row of an event has a place of its own in time."""
+
+    order_id: Key[str]
+    released: Append[int]
+
+    @on(OrderLineCancelled)
+    def cancelled(self, events: Frame) -> list[Frame]:
+        """Lists of lists, and the same frame twice."""
+        lines = events.lines().select("order_id", "released").lines("released")
+        return [lines.select("order_id", released="quantity")] * 2
+
+
+def test_rows_of_one_event_stay_apart() -> None:
+    given_up = [{"sku": "a", "released": [{"location_id": "s", "quantity": n} for n in (2, 5)]}] * 2
+    cancelled = event(OrderLineCancelled, order_id="o", lines=given_up)
+    given(cancelled).when(Places).then([{"order_id": "o", "released": [2, 5, 2, 5] * 2}])
 
 
 def test_a_panic_of_polars_is_an_error_like_any_other() -> None:
