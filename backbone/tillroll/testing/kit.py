@@ -123,7 +123,9 @@ def fold_log(projection: type[Projection], log: MemoryLog) -> Folded:
     """Everything that `projection` makes of what is in `log`, batch by batch."""
     contract = load_contract()
     folder = Folder(projection(), contract)
-    origins = [TopicPartition(topic, n) for topic in projection.topics() for n in range(log.partitions(topic))]
+    origins = [
+        TopicPartition(topic, n) for topic in projection.topics() for n in range(log.partitions(topic))
+    ]
     batches = [batch for origin in origins for batch in log.read(origin, 0)]
     return combine(
         projection, [folder.fold(decode_batches([b], contract, folder.wanted), [b]) for b in batches]
