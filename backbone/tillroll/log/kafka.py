@@ -44,6 +44,10 @@ LINGER_MILLISECONDS = (
     1_000  # batches fill up while append hands records over; its flush sends the last one at once
 )
 
+GRACE_SECONDS = (
+    2.0  # the producer gives up by itself after the timeout; this is how long it may take to say so
+)
+
 # Fetches of some megabytes keep the broker busy ahead of the decoder; compressed, a poll is a quarter of its bodies.
 FETCH_BYTES = 32 * 1024 * 1024
 PARTITION_FETCH_BYTES = 4 * 1024 * 1024
@@ -130,9 +134,17 @@ class KafkaLog:
 
     def _count(self, topic: str) -> int:
         """How many partitions `topic` has; 0 if it is not there. Kept for the checks of every append and read."""
-        (found,) = self._connector.retrying(lambda: self._open_admin().describe_topics([topic]))
-        self._counts[topic] = count = len(found["partitions"])
+        self._counts[topic] = count = self._connector.retrying(lambda: self._describe(topic))
         return count
+
+    def _describe(self, topic: str) -> int:
+        (found,) = self._open_admin().describe_topics([topic])
+        refusal = errors.for_code(found["error_code"])
+        if refusal in (errors.UnknownTopicOrPartitionError, errors.InvalidTopicError):
+            return 0
+        if refusal is not errors.NoError:
+            raise refusal(topic)
+        return len(found["partitions"])
 
     def _check(self, origin: TopicPartition) -> None:
         count = self._counts.get(origin.topic) or self.partitions(origin.topic)
@@ -152,8 +164,8 @@ class KafkaLog:
         try:
             with self._connector.translating():
                 sent = [producer.send(topic, r.value, r.key, partition=partition) for r in records]
-                producer.flush(self._timeout)
-                offsets = [future.get(self._timeout).offset for future in sent]
+                producer.flush(self._timeout + GRACE_SECONDS)
+                offsets = [future.get(GRACE_SECONDS).offset for future in sent]
         except TillrollError:
             self._drop_producer(producer)
             raise
@@ -164,7 +176,7 @@ class KafkaLog:
         with self._opening:
             if self._producer is producer:
                 self._producer = None
-        producer.close(timeout=0)
+        _close_producer(producer, GRACE_SECONDS)
 
     # --- reading ------------------------------------------------------------------------------------
 
@@ -239,7 +251,7 @@ class KafkaLog:
             producer, self._producer = self._producer, None
             reader, self._reader = self._reader, None
         if producer is not None:
-            producer.close(timeout=self._timeout)
+            _close_producer(producer, self._timeout)
         if reader is not None:
             reader.consumer.close(autocommit=False)
         if admin is not None:
@@ -422,6 +434,15 @@ class _Member(kafka.ConsumerRebalanceListener):  # type: ignore[misc]
         finally:
             with suppress(LogUnavailable), self._log._connector.translating():
                 self._consumer.close(autocommit=False, timeout_ms=LEAVING_MILLISECONDS)
+
+
+def _close_producer(producer: Any, timeout: float) -> None:
+    """Close it even if what it holds cannot be sent, where kafka-python 3.0.12 would leave its threads running."""
+    try:
+        producer.close(timeout=timeout)
+    except errors.KafkaTimeoutError:
+        producer._sender.force_close()
+        producer.close(timeout=timeout)
 
 
 def _nothing(origin: TopicPartition, base: int, reached: int) -> Batch:

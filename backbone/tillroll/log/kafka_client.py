@@ -9,6 +9,9 @@ from typing import Any, TypeVar
 
 from kafka import errors
 from kafka.net.compat import KafkaNetClient
+from kafka.net.inet import KafkaNetSocket
+from kafka.net.manager import KafkaConnectionManager
+from kafka.net.selector import NetworkSelector
 
 from tillroll.errors import (
     AccessRefused,
@@ -51,6 +54,52 @@ _WRONG = (
 )
 
 
+class _ClosingSocket(KafkaNetSocket):  # type: ignore[misc]
+    """kafka-python 3.0.12 leaves the socket open after an attempt to connect that fails; here it is closed.
+
+    It asks for a way to connect by the scheme of a proxy's URL; this one is no proxy.
+    """
+
+    SCHEMES = ("direct",)
+
+    async def sock_connect(self, net: Any, sock: socket.socket, sockaddr: Any, timeout_at: Any = None) -> Any:
+        try:
+            return await super().sock_connect(net, sock, sockaddr, timeout_at=timeout_at)
+        except BaseException:
+            sock.close()
+            raise
+
+
+class _Connections(KafkaConnectionManager):  # type: ignore[misc]
+    """Keeps the reason why the first connection is refused, which kafka-python 3.0.12 loses twice.
+
+    A broker says no and hangs up at once; what arrives together with the end of the connection is thrown away
+    there. And the reason never gets to the place where the next attempt looks for it, so that in the end a timeout
+    is reported.
+    """
+
+    async def _build_transport(self, *settings: Any, **named: Any) -> Any:
+        transport = await super()._build_transport(*settings, **named)
+        receive = transport._sock_recv
+
+        def receive_all() -> tuple[bytes, Exception | None]:
+            data, error = receive()
+            return data, None if data else error  # the end shows again with the next read
+
+        transport._sock_recv = receive_all
+        return transport
+
+    def get_connection(self, node_id: Any, *settings: Any, **named: Any) -> Any:
+        connection = super().get_connection(node_id, *settings, **named)
+        if self.cluster.is_bootstrap(node_id):
+            connection.init_future.add_errback(lambda error: self._remember(node_id, error))
+        return connection
+
+    def _remember(self, node_id: Any, error: Exception) -> None:
+        if isinstance(error, _REFUSED):
+            self._net.call_soon(lambda: self._auth_failures.update({node_id: error}))
+
+
 class Connector:
     """Makes clients of one Kafka cluster.
 
@@ -69,7 +118,8 @@ class Connector:
         made: list[Any] = []
 
         def network(**settings: Any) -> Any:
-            made.append(KafkaNetClient(**settings))
+            net = NetworkSelector(**settings)
+            made.append(KafkaNetClient(net, _Connections(net, **settings), **settings))
             return made[-1]
 
         settings = {
@@ -77,6 +127,7 @@ class Connector:
             "bootstrap_timeout_ms": int(min(self.timeout, CONNECT_SECONDS) * 1000),
             "request_timeout_ms": int(self.timeout * 500),
             "reconnect_backoff_max_ms": 1000,
+            "proxy_url": f"{_ClosingSocket.SCHEMES[0]}://",
             "kafka_client": network,
         }
         with self.translating():
@@ -84,7 +135,6 @@ class Connector:
                 client = kind(**settings | config | self._options)
             except Exception:
                 for network_client in made:  # a client that fails to open leaves its thread running
-                    _raise_refusal(network_client)
                     network_client.close()
                 raise
         self._refuse_old(made[0])
@@ -136,13 +186,6 @@ class Connector:
             raise ConfigurationError(
                 f"Kafka at {self.address} is version {found}; tillroll needs {needed} or newer"
             )
-
-
-def _raise_refusal(network_client: Any) -> None:
-    """Raise the refusal that kept a client from opening: kafka-python goes on trying, and reports a timeout."""
-    for refusal in getattr(network_client._manager, "_auth_failures", {}).values():
-        network_client.close()
-        raise refusal
 
 
 def translated(error: Exception, address: str) -> TillrollError:

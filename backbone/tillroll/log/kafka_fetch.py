@@ -85,7 +85,8 @@ class _WholeBatches(Fetcher.PartitionRecords):  # type: ignore[misc]
         while (batch := records.next_batch()) is not None:
             self._check(batch)
             if batch.magic < 2:
-                yield self._counted(_encoded(tp, self._legacy_records(batch)))
+                if records_left := self._legacy_records(batch):
+                    yield self._counted(_encoded(tp, records_left))
                 continue
             self.leader_epoch = batch.leader_epoch
             self.next_fetch_offset = batch.next_offset
@@ -113,7 +114,8 @@ class _WholeBatches(Fetcher.PartitionRecords):  # type: ignore[misc]
         for record in records:
             if self.check_crcs and not record.validate_crc():
                 raise CorruptRecordError(f"checksum of the record at {self.topic_partition} {record.offset}")
-        self.next_fetch_offset = records[-1].offset + 1
+        if records:
+            self.next_fetch_offset = records[-1].offset + 1
         return records
 
     def _counted(self, batch: Batch) -> Batch:

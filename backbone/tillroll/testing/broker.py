@@ -49,9 +49,9 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def broker_properties(host: str, port: int, controller_port: int, data: str) -> str:
-    """The broker's server.properties."""
-    template = Template((DEPLOY / "server.properties").read_text())
+def broker_properties(host: str, port: int, controller_port: int, data: str, further: str = "") -> str:
+    """The broker's server.properties; `further` lines come after those of deploy/kafka, and win."""
+    template = Template((DEPLOY / "server.properties").read_text() + further)
     return template.substitute(host=host, port=port, controller_port=controller_port, data=data)
 
 
@@ -84,7 +84,7 @@ def wait_for(address: str, goes_on: Callable[[], bool] = lambda: True) -> None:
 class JavaBroker:
     """A broker in a process of its own. `directory` keeps its data, properties, log and process id.
 
-    further: lines of server.properties that come after those of deploy/kafka, and win.
+    further: lines of server.properties, see broker_properties.
     """
 
     def __init__(self, directory: Path, port: int, further: str = ""):
@@ -106,8 +106,8 @@ class JavaBroker:
         libraries = _libraries()
         self.directory.mkdir(parents=True, exist_ok=True)
         data = self._file("data")
-        properties = broker_properties("127.0.0.1", self.port, free_port(), data.as_posix())
-        self._file("server.properties").write_text(f"{properties}\n{self._further}\n")
+        properties = broker_properties("127.0.0.1", self.port, free_port(), data.as_posix(), self._further)
+        self._file("server.properties").write_text(properties)
         if not (data / "meta.properties").exists():
             self._format(libraries)
         self._spawn(libraries)
@@ -200,7 +200,8 @@ def _java(libraries: Path) -> list[str]:
 
 
 def _last_line(text: str) -> str:
-    lines = text.strip().splitlines()
+    """The line that says most: of Java's errors the innermost cause, not the stack below it."""
+    lines = [line for line in text.strip().splitlines() if not line.startswith("\t")]
     return lines[-1] if lines else "no output"
 
 

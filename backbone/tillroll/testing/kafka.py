@@ -18,7 +18,7 @@ import pytest
 
 from tillroll.testing.broker import JavaBroker, answers, broker_properties, free_port, missing_tools, wait_for
 
-__all__ = ["REQUIRED", "SERVER", "Broker", "kafka_address", "kafka_broker"]
+__all__ = ["REQUIRED", "SERVER", "Broker", "give_up", "kafka_address", "kafka_broker"]
 
 SERVER = "TILLROLL_TEST_KAFKA"
 REQUIRED = "TILLROLL_REQUIRE_KAFKA"
@@ -84,7 +84,7 @@ def _running_broker() -> Iterator[Broker]:
     with tempfile.TemporaryDirectory(prefix="tillroll-kafka-", ignore_cleanup_errors=True) as directory:
         broker = broker or _java_broker(Path(directory))
         if broker is None:
-            _give_up()
+            give_up()
         try:
             broker.start()
             yield broker
@@ -92,7 +92,8 @@ def _running_broker() -> Iterator[Broker]:
             broker.discard()
 
 
-def _give_up() -> NoReturn:
+def give_up() -> NoReturn:
+    """Skip the test, or fail it if Kafka is required: there is no broker and no way to start one."""
     message = f"no Kafka: set {SERVER}=host:port, or start Docker, or install Java 17 and Maven"
     if os.environ.get(REQUIRED) == "1":
         pytest.fail(f"{message} ({REQUIRED}=1 asks for it)")

@@ -1,0 +1,104 @@
+"""Groups beyond the contract of every log: members that seldom poll, members that vanish."""
+
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tillroll.log.kafka import KafkaLog
+from tillroll.log.port import TopicPartition
+from tillroll.testing.log_contract import Member, record, topic_spec, until
+
+pytestmark = pytest.mark.kafka
+
+MEMBER = """
+import sys
+from tillroll.log.kafka import KafkaLog
+from tillroll.testing.log_contract import Member
+member = Member(KafkaLog(sys.argv[1]), [sys.argv[2]], sys.argv[3])
+while True:
+    member.poll()
+"""
+
+
+def new_topic(log: KafkaLog, partitions: int) -> str:
+    name = f"group-{uuid.uuid4().hex[:10]}"
+    log.create_topics([topic_spec(name, partitions)])
+    return name
+
+
+class _Busy:
+    """A member that is away from poll most of the time, in a thread of its own."""
+
+    def __init__(self, log: KafkaLog, topic: str, group: str, away: float):
+        self.stop = threading.Event()
+        self.member = Member(log, [topic], group)
+        self._away = away
+
+    def run(self) -> None:
+        while not self.stop.is_set():
+            self.member.poll(0.02)
+            time.sleep(self._away)
+        self.member.subscription.close()
+
+
+def test_members_that_are_mostly_busy_settle(log: KafkaLog) -> None:
+    topic, group = new_topic(log, 6), f"busy-{uuid.uuid4()}"
+    busy = [_Busy(log, topic, group, away) for away in (0.35, 0.55, 0.8)]
+    with ThreadPoolExecutor(3) as pool:
+        running = [pool.submit(one.run) for one in busy]
+        try:
+            deadline = time.monotonic() + 40
+            settled = 0
+            while settled < 30:  # three seconds on end
+                assert time.monotonic() < deadline, [one.member.assignment for one in busy]
+                shares = [one.member.assignment for one in busy]
+                fair = all(len(share) == 2 for share in shares) and len(frozenset().union(*shares)) == 6
+                settled = settled + 1 if fair else 0
+                time.sleep(0.1)
+        finally:
+            for one in busy:
+                one.stop.set()
+            for run in running:
+                run.result(30)
+
+
+def test_a_member_whose_process_is_gone_gives_up_its_share(log: KafkaLog, kafka_address: str) -> None:
+    topic, group = new_topic(log, 4), f"lost-{uuid.uuid4()}"
+    one = Member(log, [topic], group)
+    command = [sys.executable, "-c", MEMBER, kafka_address, topic, group]
+    with subprocess.Popen(command) as other:
+        until(lambda: len(one.assignment) == 2, [one], "half of the partitions")
+        other.kill()
+    until(lambda: len(one.assignment) == 4, [one], "all partitions")
+    one.subscription.close()
+
+
+def test_nothing_is_lost_when_handing_over_fails(log: KafkaLog) -> None:
+    topic = new_topic(log, 1)
+    origin = TopicPartition(topic, 0)
+    for n in range(5):
+        log.append(topic, 0, [record(f"{n}")])
+    failures = [OSError("first"), OSError("second")]
+
+    def assigned(origins: frozenset[TopicPartition]) -> dict[TopicPartition, int]:
+        if failures:
+            raise failures.pop(0)
+        return dict.fromkeys(origins, 2)
+
+    subscription = log.subscribe([topic], f"fails-{uuid.uuid4()}", assigned, lambda lost: None)
+    read: list[int] = []
+    deadline = time.monotonic() + 30
+    while sum(read) < 3:
+        assert time.monotonic() < deadline
+        try:
+            read += [batch.count for batch in subscription.poll(0.2)]
+        except OSError as failure:
+            assert str(failure) in ("first", "second")  # noqa: PT017 - it is raised by this very test
+    assert failures == []
+    assert subscription.assignment() == {origin}
+    subscription.close()
