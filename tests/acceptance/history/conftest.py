@@ -36,12 +36,18 @@ def new_store(postgres_server: str) -> Iterator[NewStore]:
 @pytest.fixture(params=["postgres", pytest.param("kafka", marks=pytest.mark.kafka)])
 def place(request: pytest.FixtureRequest, new_store: NewStore) -> Place:
     """An empty log, in PostgreSQL and in Kafka in turn, and an empty store."""
-    store = new_store()
     if request.param == "postgres":
+        store = new_store()
         return Place(store, store)
-    broker: Broker = request.getfixturevalue("kafka_broker")
-    remove_topics(broker.address)
-    return Place(f"kafka://{broker.address}", store)
+    on_kafka: Place = request.getfixturevalue("on_kafka")
+    return on_kafka
+
+
+@pytest.fixture
+def on_kafka(kafka_broker: Broker, new_store: NewStore) -> Place:
+    """An empty log in Kafka, and an empty store."""
+    remove_topics(kafka_broker.address)
+    return Place(f"kafka://{kafka_broker.address}", new_store())
 
 
 @pytest.fixture(scope="session")
@@ -52,13 +58,19 @@ def retailer() -> Frames:
 
 
 @pytest.fixture(scope="session")
-def retailer_rows(postgres_server: str) -> Rows:
-    """What the read models hold after `tillroll import tpcds --scale 0.01`, all by the command."""
+def imported(postgres_server: str) -> Iterator[Place]:
+    """TPC-DS at 0.01 on PostgresLog, imported and projected by the commands."""
     with fresh_database(postgres_server) as store:
         place = Place(store, store)
         place.tillroll("import", "tpcds", "--scale", "0.01")
         place.tillroll("project", "--once")
-        return place.rows()
+        yield place
+
+
+@pytest.fixture(scope="session")
+def retailer_rows(imported: Place) -> Rows:
+    """What the read models hold after that."""
+    return imported.rows()
 
 
 @pytest.fixture(scope="session")

@@ -69,7 +69,8 @@ def test_the_stock_of_every_sku(shop_rows: Rows) -> None:
     )
 
 
-def test_every_log_gives_the_same_rows(place: Place, shop_rows: Rows) -> None:
-    place.tillroll("import", "online-retail", str(DATA))
-    place.tillroll("project", "--once")
-    assert_same_rows(place.rows(), shop_rows)
+@pytest.mark.kafka
+def test_the_same_commands_give_the_same_rows_on_kafka(on_kafka: Place, shop_rows: Rows) -> None:
+    on_kafka.tillroll("import", "online-retail", str(DATA))
+    on_kafka.tillroll("project", "--once")
+    assert_same_rows(on_kafka.rows(), shop_rows)

@@ -46,13 +46,6 @@ NO_EVENTS = {
 }
 
 
-@pytest.fixture
-def on_kafka(kafka_broker: Broker, new_store: NewStore) -> Place:
-    """Empty."""
-    remove_topics(kafka_broker.address)
-    return Place(f"kafka://{kafka_broker.address}", new_store())
-
-
 def one_line(text: str) -> str:
     """`text`, which has to be one line of tillroll's."""
     assert text.startswith("tillroll: ")

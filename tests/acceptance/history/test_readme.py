@@ -7,13 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.acceptance.history.conftest import NewStore
 from tests.acceptance.history.place import Place
 from tests.acceptance.history.rows import rows_of
-from tests.acceptance.history.topics import remove_topics
 
 from tillroll.store.embedded import embedded_postgres
-from tillroll.testing.kafka import Broker
 
 CHECKOUT = Path(__file__).parents[3]
 FENCED = re.findall(r"^```(\w*)\n(.*?)^```$", (CHECKOUT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
@@ -106,12 +103,10 @@ def test_the_new_projection_works_by_the_commands_it_names(cloned: Path, demonst
 
 
 @pytest.mark.kafka
-def test_the_same_commands_work_on_kafka(cloned: Path, kafka_broker: Broker, new_store: NewStore) -> None:
+def test_the_same_commands_work_on_kafka(cloned: Path, on_kafka: Place) -> None:
     """The broker is the tests' own, on another port, and so is the store."""
     (block,) = [block for block in BLOCKS if "kafka://" in block]
     assert "localhost:9092" in block
-    remove_topics(kafka_broker.address)
-    place = Place(f"kafka://{kafka_broker.address}", new_store())
-    lines = block.replace("localhost:9092", kafka_broker.address).replace("make kafka\n", "")
-    run(". .venv/bin/activate\n" + lines, cloned, TILLROLL_STORE=place.store_address)
-    assert len(place.rows()["channel_sales"]) > 5_000
+    lines = block.replace("kafka://localhost:9092", on_kafka.log_address).replace("make kafka\n", "")
+    run(". .venv/bin/activate\n" + lines, cloned, TILLROLL_STORE=on_kafka.store_address)
+    assert len(on_kafka.rows()["channel_sales"]) > 5_000
