@@ -57,7 +57,7 @@ class _Narrow(Generator):
 
     def field(self, name: str, type_: AvroType) -> Any:
         if name in FEW:
-            return f"{name[:-3]}-{self.random.randrange(12)}"
+            return f"{name.removesuffix('_id')}-{self.random.randrange(12)}"
         if name in ("channel", "order_channel"):
             return self.random.choice(("web", "store"))
         if name in ("order_location_id", "destination_id", "origin_id"):
