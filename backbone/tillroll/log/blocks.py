@@ -22,7 +22,6 @@ else:
 __all__ = ["AVAILABLE", "read_block", "write_block"]
 # AVAILABLE is false where the library has no wheel: everything goes record by record then.
 
-# Data that lacks its last byte would borrow the marker's first one; this way it reads as a number without end.
 _SYNC = b"\xff" * 16
 
 
