@@ -343,6 +343,8 @@ class _Member(kafka.ConsumerRebalanceListener):  # type: ignore[misc]
         self._won: set[TopicPartition] = set()
         self._paused: set[TopicPartition] = set()
         self._ready: list[Batch] = []
+        for topic in topics:
+            consumer.partitions_for_topic(topic)  # a leader that does not know them yet assigns nothing
         consumer.subscribe(list(topics), listener=self)
 
     # On kafka-python's thread.
