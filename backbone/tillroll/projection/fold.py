@@ -67,7 +67,11 @@ class FailureBudget:
         self._events = self._failures = 0.0
 
     def spend(self, events: int, failures: Sequence[Failure], projection: str) -> None:
-        """Count them in; raises TooManyFailures, naming the first failure, when the budget is gone."""
+        """Count them in; raises TooManyFailures, naming the first failure, when the budget is gone.
+
+        Bytes that were no event never met a handler, so they say nothing about it.
+        """
+        failures = [failure for failure in failures if failure.record is not None]
         keep = max(0.0, 1 - events / self.WINDOW)
         self._events = self._events * keep + events
         self._failures = self._failures * keep + len(failures)
@@ -115,7 +119,7 @@ class Folder:
             return
         try:
             yield self._void(events) if record == VOID else self._handle(record, events, 1)
-        except (Exception, pl.exceptions.PanicException) as error:  # noqa: BLE001 - a handler may raise anything
+        except (Exception, SystemExit, pl.exceptions.PanicException) as error:  # noqa: BLE001 - a handler may raise anything
             if len(events) == 1:
                 failures.append(_failed(error, record, events, batches))
                 return
@@ -277,7 +281,7 @@ def _rejected(reject: Reject) -> Failure:
     return Failure(reject.position, None, None, "MalformedEvent", reject.reason, "", reject.value)
 
 
-def _failed(error: Exception, record: str, event: pl.DataFrame, batches: Sequence[Batch]) -> Failure:
+def _failed(error: BaseException, record: str, event: pl.DataFrame, batches: Sequence[Batch]) -> Failure:
     batch = batches[event["_batch"][0]]
     position = Position(batch.topic, batch.partition, event["_offset"][0])
     trace = "".join(traceback.format_exception(error))

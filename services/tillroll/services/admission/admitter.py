@@ -55,11 +55,10 @@ class Admitter:
 
     def _lead(self) -> bool:
         origins = [TopicPartition(t, n) for t in self._topics for n in range(self._log.partitions(t))]
-        starts = self._table.lead(origins)
-        if starts is None:
+        if not self._table.lead(origins):
             return False
         self._subscription = self._log.subscribe(
-            self._topics, "tillroll_admission", lambda won: {o: starts[o] for o in won}, lambda lost: None
+            self._topics, self._store.group("tillroll_admission"), self._table.positions, lambda lost: None
         )
         return True
 

@@ -71,7 +71,7 @@ class Projector:
         store.install(projection)
         self._writer = store.writer(projection)
         self._subscription: Subscription = log.subscribe(
-            projection.topics(), projection.schema(), self._assigned, self._revoked
+            projection.topics(), store.group(projection.schema()), self._assigned, self._revoked
         )
 
     def step(self, timeout: float = 1.0) -> Progress:
