@@ -2,7 +2,14 @@
 
 from tillroll.contract.avro_types import NO_DEFAULT, Field, Nullable, Primitive, RecordType
 
-__all__ = ["ENVELOPE", "envelope_fault", "own_fields"]
+__all__ = ["ENVELOPE", "UUID_LENGTH", "UUID_TEXT", "envelope_fault", "own_fields"]
+
+UUID_TEXT = "^(?i:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})$"
+"""A UUID as text (RFC 9562, section 4), for Python's and for Polars' regular expressions. What is counted once is
+counted once by its event_id, so an event whose id is anything else, or is written in another way, is none."""
+
+UUID_LENGTH = b"\x48"
+"""Avro's length of a text of 36 characters."""
 
 ENVELOPE = (
     Field("event_id", Primitive.UUID, "", NO_DEFAULT),

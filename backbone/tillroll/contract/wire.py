@@ -6,12 +6,14 @@ functions is made once, which reads or writes a field each. Written here because
 writer can have meant (negative indexes and lengths, a text cut short) and turns numbers into each other.
 """
 
+import re
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
 from tillroll.contract.avro_reader import Broken, reader
 from tillroll.contract.avro_writer import Unfit, writer
+from tillroll.contract.envelope import UUID_LENGTH, UUID_TEXT
 from tillroll.contract.registry import CONFLUENT, SINGLE_OBJECT, Contract, EventSchema
 from tillroll.errors import MalformedEvent
 
@@ -22,6 +24,7 @@ SINGLE_OBJECT_SIZE = 10
 
 _reader = cache(lambda schema: reader(schema.type))
 _writer = cache(lambda schema: writer(schema.type))
+_is_id = re.compile(UUID_TEXT, re.ASCII).fullmatch
 
 
 def encode(schema: EventSchema, event: Mapping[str, Any]) -> bytes:
@@ -41,8 +44,8 @@ def encode(schema: EventSchema, event: Mapping[str, Any]) -> bytes:
 def decode(value: bytes, contract: Contract) -> tuple[EventSchema, dict[str, Any]]:
     """The schema that `value` was written by, and its fields.
 
-    Ids and enums are text, times aware in UTC, dates dates. Every byte is accounted for. Raises MalformedEvent
-    naming the record, the field and what is wrong with it.
+    Ids and enums are text, times aware in UTC, dates dates. Every byte is accounted for, and the event_id is a
+    UUID. Raises MalformedEvent naming the record, the field and what is wrong with it.
     """
     schema, start = _schema_of(value, contract)
     try:
@@ -51,6 +54,8 @@ def decode(value: bytes, contract: Contract) -> tuple[EventSchema, dict[str, Any
         raise MalformedEvent(f"{schema.name}{broken}") from None
     if end != len(value):
         raise MalformedEvent(f"{schema.name}: {len(value) - end} bytes are left over after the last field")
+    if not _is_id(event["event_id"]) or value[start : start + 1] != UUID_LENGTH:
+        raise MalformedEvent(f"{schema.name}.event_id: {event['event_id']!r} is no UUID of 36 characters")
     return schema, event
 
 

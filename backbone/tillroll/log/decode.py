@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
+from tillroll.contract.envelope import UUID_TEXT
 from tillroll.contract.frames import frame_schema
 from tillroll.contract.registry import Contract, EventSchema
 from tillroll.contract.upcast import upcast
@@ -118,6 +119,7 @@ class _Decoder:
             yield from self._decoded(schema, rows[:half], skip)
             yield from self._decoded(schema, rows[half:], skip)
             return
+        whole &= frame["event_id"].str.contains(UUID_TEXT)
         if whole.all():
             yield pl.concat([rows.select(PLACE), frame], how="horizontal")
             return

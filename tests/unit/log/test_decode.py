@@ -317,3 +317,13 @@ def _first_difference(values: list[bytes | None]) -> object:
 
 if __name__ == "__main__":
     _compare(int(sys.argv[1]))
+
+
+@pytest.mark.parametrize("id_", ["", "e1", "0" * 36, "01920000-0000-7000-8000-00000000000g", "\u00e9" * 18])
+def test_an_event_id_that_is_no_uuid_is_refused_on_both_ways(id_: str) -> None:
+    """Admission knows an event by this id: with another one each copy of it would count."""
+    values = [encode(PLACED, event) for event in events(PLACED, 100)]
+    values[40] = encode(PLACED, events(PLACED, 1)[0] | {"event_id": id_})
+    frames, rejects = alike(values)
+    assert rejects == {1040: values[40]}
+    assert len(frames[PLACED.record]) == len(values) - 1

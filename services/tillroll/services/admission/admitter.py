@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
+from tillroll.contract.envelope import UUID_LENGTH, UUID_TEXT
 from tillroll.contract.registry import CONFLUENT, SINGLE_OBJECT, Contract
 from tillroll.errors import Replaced, TillrollError
 from tillroll.log.port import Batch, EventLog, Position, Subscription, TopicPartition
@@ -18,9 +19,6 @@ from tillroll.store.admission import CANDIDATES, AdmissionTable
 from tillroll.store.postgres import PostgresStore
 
 __all__ = ["Admitter", "event_ids"]
-
-_ID_LENGTH = b"\x48"  # Avro's length of a text of 36 characters
-_UUID = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
 
 
 class Admitter:
@@ -130,11 +128,11 @@ def event_ids(value: pl.Expr) -> pl.Expr:
     """
     confluent, single = value.bin.starts_with(CONFLUENT), value.bin.starts_with(SINGLE_OBJECT)
     found = pl.when(single).then(_text_at(value, 10)).when(confluent).then(_text_at(value, 5))
-    return pl.when(found.str.contains(_UUID)).then(found)
+    return pl.when(found.str.contains(UUID_TEXT)).then(found)
 
 
 def _text_at(value: pl.Expr, start: int) -> pl.Expr:
-    there = value.bin.slice(start, 1) == _ID_LENGTH
+    there = value.bin.slice(start, 1) == UUID_LENGTH
     return (
         pl.when(there).then(value.bin.slice(start + 1, 36)).cast(pl.String, strict=False).str.to_lowercase()
     )
