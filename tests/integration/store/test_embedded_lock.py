@@ -34,7 +34,8 @@ def locked_by(user: str, temporary: Path) -> Path:
 def test_each_user_locks_a_file_of_their_own(tmp_path: Path) -> None:
     anna, ben = locked_by("anna", tmp_path), locked_by("ben", tmp_path)
     assert anna != ben
-    assert anna.is_file() and ben.is_file()
+    assert anna.is_file()
+    assert ben.is_file()
     assert stat.S_IMODE(anna.parent.stat().st_mode) == stat.S_IMODE(ben.parent.stat().st_mode) == 0o700
 
 
