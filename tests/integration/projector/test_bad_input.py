@@ -1,5 +1,7 @@
 """What cannot be applied becomes a dead letter, and the projector goes on; a bad handler stops it."""
 
+import random
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -20,9 +22,12 @@ CONTRACT = load_contract()
 Finish = Callable[[Projector, EventLog], int]
 ORIGIN = TopicPartition("stock", 0)
 
+# An entry of an index has at most 8191 bytes, compressed; of this at least half is left.
+TOO_LONG = random.Random("a long key").randbytes(16_384).hex()
+
 
 class Noted(Projection):
-    """Sums units; "raise" in the reference makes it fail."""
+    """Sums units; "raise" in the reference makes it fail, "exit" makes it end the process."""
 
     sku: Key[str]
     units: Sum[int]
@@ -33,6 +38,8 @@ class Noted(Projection):
         """All but those."""
         if (events.polars["reference"] == "raise").any():
             raise ValueError("told to")
+        if (events.polars["reference"] == "exit").any():
+            sys.exit("told to")
         return events.select("sku", "reference", units="quantity")
 
 
@@ -110,6 +117,20 @@ def test_an_event_that_a_handler_raises_on_is_kept_with_its_reason(
     assert rows(store) == {"a": 99}
 
 
+def test_an_event_that_a_handler_exits_on_is_kept_like_any_that_it_raises_on(
+    log: EventLog, store: PostgresStore, finish: Finish
+) -> None:
+    events = [received("a") for _ in range(99)]
+    events.insert(40, bad := received("a", 50, reference="exit"))
+    Publisher(log, CONTRACT).publish(events)
+    project(log, store, finish)
+    ((_, _, _, record, event_id, error, message, _, trace),) = letters(store)
+    assert (record, event_id) == ("StockReceived", bad.event_id)
+    assert (error, message) == ("SystemExit", "told to")
+    assert 'sys.exit("told to")' in trace
+    assert rows(store) == {"a": 99}
+
+
 def test_reading_again_keeps_a_dead_letter_once(log: EventLog, store: PostgresStore, finish: Finish) -> None:
     Publisher(log, CONTRACT).publish([received("a"), received("a", reference="raise")])
     project(log, store, finish)
@@ -126,6 +147,7 @@ def test_reading_again_keeps_a_dead_letter_once(log: EventLog, store: PostgresSt
     [
         ("the store cannot hold", {"sku": "a\x00b"}),
         ("the store cannot hold", {"reference": "nul\x00"}),
+        ("the store cannot hold", {"sku": TOO_LONG}),
         ("column units of table noted: a contribution beyond", {"quantity": 2**62}),
         ("column units of table noted: a contribution beyond", {"quantity": -(2**63)}),
     ],
