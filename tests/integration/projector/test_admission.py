@@ -4,26 +4,32 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 
 import pytest
+from tests.integration.projector.admission import (
+    CONTRACT,
+    STOCK,
+    admit,
+    conflicts,
+    put,
+    received,
+    record,
+    skipped,
+)
 
-from tillroll.contract.registry import load_contract
 from tillroll.contract.wire import encode
 from tillroll.errors import Replaced
 from tillroll.events import Event, StockReceived, to_wire
 from tillroll.log import group
-from tillroll.log.port import EventLog, Position, Record, TopicPartition
+from tillroll.log.port import EventLog, Position, Record
 from tillroll.projections.store_availability import StoreAvailability
 from tillroll.publisher import partition_of
 from tillroll.services.admission.admitter import Admitter
 from tillroll.services.projector.projector import Projector
 from tillroll.store.admission import Verdicts
 from tillroll.store.postgres import PostgresStore
-from tillroll.testing import event
 from tillroll.testing.order_free import generated_history, rows_after, stored_rows
 from tillroll.testing.unsettled import UnsettledLog
 
-CONTRACT = load_contract()
 Finish = Callable[[Projector, EventLog], int]
-STOCK = [TopicPartition("stock", n) for n in range(4)]
 
 
 @pytest.fixture
@@ -38,45 +44,6 @@ def admitter(unsettled: UnsettledLog, store: PostgresStore) -> Iterator[Admitter
     admitter = Admitter(unsettled, store, CONTRACT)
     yield admitter
     admitter.close()
-
-
-def received(quantity: int = 1) -> StockReceived:
-    return event(StockReceived, sku="a", location_id="s", quantity=quantity)
-
-
-def record(of: Event) -> Record:
-    _, key, value = to_wire(of, CONTRACT)
-    return Record(key, value, of.event_id)
-
-
-def put(log: EventLog, partition: int, *events: Event) -> list[Position]:
-    return [answer.position for answer in log.append("stock", partition, [record(e) for e in events])]
-
-
-def admit(admitter: Admitter) -> int:
-    """Step until there is nothing left to judge; how many records were judged."""
-    judged = 0
-    while (step := admitter.step(0.0)) is not None and step:
-        judged += step
-    return judged
-
-
-def skipped(store: PostgresStore) -> set[Position]:
-    with store.connection() as connection:
-        rows = connection.execute(
-            "select a.topic, a.partition, lower(r), upper(r) from tillroll.skipped s "
-            "join tillroll.admitted a on a.id = s.partition_id, unnest(s.offsets) as r"
-        ).fetchall()
-    return {Position(topic, partition, at) for topic, partition, low, high in rows for at in range(low, high)}
-
-
-def conflicts(store: PostgresStore) -> list[tuple[str, int, int, str, str]]:
-    with store.connection() as connection:
-        rows = connection.execute(
-            "select topic, partition, log_offset, event_id, message from tillroll.dead_letters "
-            "where version = 0 and error = 'Conflict' order by id"
-        ).fetchall()
-    return list(rows)
 
 
 # --- duplicates -----------------------------------------------------------------------------------------
