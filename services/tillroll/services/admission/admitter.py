@@ -11,7 +11,7 @@ import polars as pl
 
 from tillroll.contract.envelope import UUID_LENGTH, UUID_TEXT
 from tillroll.contract.registry import CONFLUENT, SINGLE_OBJECT, Contract
-from tillroll.errors import Replaced, TillrollError
+from tillroll.errors import PositionOutOfRange, Replaced, TillrollError
 from tillroll.log.port import Batch, EventLog, Position, Subscription, TopicPartition
 from tillroll.log.records import read_records
 from tillroll.projection.fold import Failure
@@ -73,7 +73,11 @@ class Admitter:
         )
 
     def _judge(self, repeats: pl.DataFrame, known: pl.DataFrame) -> list[Failure]:
-        """Conflicts among `repeats`: the bytes differ from those of the first event of that id."""
+        """Conflicts among `repeats`: the bytes differ from those of the first event of that id.
+
+        Where the log has let go of the first event there is nothing left to compare with, and the repeat is a
+        duplicate: it is passed over either way, and old events must not keep new ones from being admitted.
+        """
         values = known.select("partition_id", "log_offset", "value")
         here = repeats.join(values, on=("partition_id", "log_offset"))
         firsts = self._firsts(repeats)
@@ -84,8 +88,8 @@ class Admitter:
         ]
 
     def _firsts(self, repeats: pl.DataFrame) -> pl.DataFrame:
-        """The bytes of the first events, read from the log run by run."""
-        parts = []
+        """The bytes of the first events that the log still holds, read from it run by run."""
+        parts = [_FIRSTS.to_frame()]
         for (id_,), rows in repeats.partition_by("first_partition_id", as_dict=True).items():
             origin = self._table.origin_of(int(id_))
             found = self._values(origin, rows["first_offset"].unique().sort())
@@ -93,9 +97,17 @@ class Admitter:
         return pl.concat(parts)
 
     def _values(self, origin: TopicPartition, offsets: pl.Series) -> list[pl.DataFrame]:
-        out = []
+        """The values at `offsets`, which are sorted; without those the log has let go of, also while it is read."""
+        out: list[pl.DataFrame] = []
         while len(offsets):
-            batches = self._log.read(origin, offsets[0])
+            try:
+                batches = self._log.read(origin, offsets[0])
+            except PositionOutOfRange:
+                start = self._log.start_offset(origin)
+                if offsets[0] >= start:
+                    raise
+                offsets = offsets.filter(offsets >= start)
+                continue
             rows = read_records(batches).filter(pl.col("_offset").is_in(offsets.implode()))
             out.append(rows.select(first_offset="_offset", first_value="value"))
             offsets = offsets.filter(offsets >= batches[-1].next_offset)
@@ -119,6 +131,11 @@ class Admitter:
             "",
             value if isinstance(value, bytes) else None,
         )
+
+
+_FIRSTS = pl.Schema(
+    {"first_offset": pl.Int64(), "first_value": pl.Binary(), "first_partition_id": pl.Int64()}
+)
 
 
 def event_ids(value: pl.Expr) -> pl.Expr:

@@ -1,0 +1,97 @@
+"""A log lets go of its oldest events: what repeats one of them is a duplicate, and admission goes on."""
+
+from collections.abc import Iterator, Sequence
+
+import pytest
+from tests.integration.projector.admission import CONTRACT, STOCK, admit, conflicts, put, received, skipped
+
+from tillroll.errors import PositionOutOfRange
+from tillroll.events import StockReceived
+from tillroll.log.group import POLL_BYTES
+from tillroll.log.port import Batch, TopicPartition
+from tillroll.services.admission.admitter import Admitter
+from tillroll.store.admission import Verdicts
+from tillroll.store.postgres import PostgresStore
+from tillroll.testing.unsettled import UnsettledLog
+
+
+class Trimmed(UnsettledLog):
+    """A log that holds only what stands at `starts` and later, as Kafka's retention leaves it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.starts: dict[TopicPartition, int] = {}
+        self.torn: set[TopicPartition] = set()
+
+    def start_offset(self, origin: TopicPartition) -> int:
+        return self.starts.get(origin, 0)
+
+    def read(self, origin: TopicPartition, offset: int, max_bytes: int = POLL_BYTES) -> Sequence[Batch]:
+        if offset < self.start_offset(origin) or (
+            origin in self.torn and offset < self.end_offset(origin) - 1
+        ):
+            raise PositionOutOfRange(f"{origin}: offset {offset} is not there")
+        return super().read(origin, offset, max_bytes)
+
+
+@pytest.fixture
+def log() -> Trimmed:
+    log = Trimmed()
+    log.create_topics(CONTRACT.topics.values())
+    return log
+
+
+@pytest.fixture
+def admitter(log: Trimmed, store: PostgresStore) -> Iterator[Admitter]:
+    admitter = Admitter(log, store, CONTRACT)
+    yield admitter
+    admitter.close()
+
+
+def changed(of: StockReceived) -> StockReceived:
+    """Another event under the same id."""
+    return StockReceived.read(of.fields() | {"quantity": of.quantity + 1})
+
+
+def test_a_repeat_of_an_event_that_is_gone_is_a_duplicate(
+    log: Trimmed, store: PostgresStore, admitter: Admitter
+) -> None:
+    gone = received()
+    put(log, 0, gone, received())
+    admit(admitter)
+    log.starts[STOCK[0]] = 1
+    again = put(log, 1, gone, received(), changed(gone))
+    assert admit(admitter) == 3
+    assert skipped(store) == {again[0], again[2]}
+    assert conflicts(store) == []
+    assert Verdicts(store).admitted(STOCK[1:2]) == {STOCK[1]: 3}
+
+
+def test_conflicts_with_events_that_are_held_are_found_beside_those_that_are_gone(
+    log: Trimmed, store: PostgresStore, admitter: Admitter
+) -> None:
+    first, second, third, elsewhere = (received() for _ in range(4))
+    put(log, 0, first)
+    put(log, 0, second, third)
+    put(log, 1, elsewhere)
+    admit(admitter)
+    log.starts |= {STOCK[0]: 2, STOCK[1]: 1}
+    again = put(log, 2, *(changed(one) for one in (first, second, third, elsewhere)))
+    admit(admitter)
+    assert skipped(store) == set(again)
+    assert [conflict[3] for conflict in conflicts(store)] == [third.event_id]
+
+
+def test_a_first_event_that_must_be_there_but_is_not_stops_admission(
+    log: Trimmed, store: PostgresStore, admitter: Admitter
+) -> None:
+    """A log that lost its end says nothing about what is too old."""
+    one = received()
+    put(log, 0, one, received())
+    admit(admitter)
+    log.torn.add(STOCK[0])
+    put(log, 1, changed(one))
+    with pytest.raises(PositionOutOfRange):
+        admit(admitter)
+    assert skipped(store) == set()
+    assert Verdicts(store).admitted(STOCK[1:2]) == {STOCK[1]: 0}
