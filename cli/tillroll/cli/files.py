@@ -1,5 +1,6 @@
 """Input and output files of commands: opened carefully, refused in one line."""
 
+import codecs
 import errno
 import gzip
 import sys
@@ -36,7 +37,7 @@ def require_files(names: Iterable[str]) -> None:
 
 
 def lines_of(name: str) -> Iterator[Line]:
-    """The lines of a text file, plain or gzipped, or of stdin.
+    """The lines of a text file, plain or gzipped, or of stdin; without the byte order mark it may begin with.
 
     Raises TillrollError when it cannot be read, is binary, or is a gzip file cut in the middle; lines given
     before that stand.
@@ -84,6 +85,7 @@ def _lines(stream: BinaryIO) -> Iterator[Line]:
                 text = stream.readline(LONGEST_LINE)
             yield number, None
         else:
+            text = text.removeprefix(codecs.BOM_UTF8) if number == 1 else text  # editors on Windows write it
             yield number, text.rstrip(b"\r\n")
 
 

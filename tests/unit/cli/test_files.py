@@ -1,7 +1,9 @@
 """Reading lines and writing rejects, whatever the file is like."""
 
+import codecs
 import gzip
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,15 @@ def written(path: Path, content: bytes) -> str:
 @pytest.mark.parametrize("content", [b"a\nb\n", b"a\r\nb\r\n", b"a\nb", gzip.compress(b"a\nb\n")])
 def test_lines_are_numbered_and_bare(tmp_path: Path, content: bytes) -> None:
     assert list(lines_of(written(tmp_path / "f", content))) == [(1, b"a"), (2, b"b")]
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_a_byte_order_mark_is_no_part_of_the_first_line(
+    tmp_path: Path, pack: Callable[[bytes], bytes]
+) -> None:
+    mark = codecs.BOM_UTF8
+    name = written(tmp_path / "f", pack(mark + b"a\n" + mark + b"b\n"))
+    assert list(lines_of(name)) == [(1, b"a"), (2, mark + b"b")]
 
 
 def test_an_empty_file_has_no_lines(tmp_path: Path) -> None:
