@@ -3,7 +3,9 @@
 import keyword
 import os
 import re
+import sys
 from collections.abc import Collection
+from importlib.machinery import PathFinder
 from importlib.resources import files
 from pathlib import Path
 from string import Template
@@ -52,8 +54,20 @@ def _check(name: str, taken: Collection[str]) -> None:
         )
     if keyword.iskeyword(name) or name.startswith("test_") or name in RESERVED:
         raise UsageError(f"{name!r} cannot name a projection: it means something else as a file")
+    if name.startswith("pg_"):
+        raise UsageError(f"{name!r} cannot name a projection: PostgreSQL keeps names with pg_ to itself")
+    if _is_module(name):
+        raise UsageError(
+            f"{name!r} cannot name a projection: a module of Python or of an installed package is called so"
+        )
     if name in taken:
         raise UsageError(f"there is a projection {name} already; choose another name")
+
+
+def _is_module(name: str) -> bool:
+    """Whether `import name` finds something, other than in the current folder: the new file would hide it."""
+    elsewhere = [place for place in sys.path if Path(place).resolve() != Path.cwd()]
+    return name in sys.stdlib_module_names or PathFinder.find_spec(name, elsewhere) is not None
 
 
 def _named(name: str) -> str:
