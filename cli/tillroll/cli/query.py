@@ -14,7 +14,7 @@ from tillroll.errors import UsageError
 if TYPE_CHECKING:
     from tillroll.store.reading import Answer
 
-__all__ = ["parse_conditions", "query"]
+__all__ = ["csv_lines", "json_lines", "parse_conditions", "query"]
 
 TABLE_ROWS = 50
 """Rows that a table shows unless --limit says otherwise; JSON and CSV, made for programs, give all."""
@@ -60,7 +60,7 @@ def query(
     shorten = limit is None and not given.json and not as_csv
     question = Question(name, where, order_by, TABLE_ROWS + 1 if shorten else limit)
     with ask(given.store, question) as answer:
-        lines = _json(answer) if given.json else _csv(answer) if as_csv else _table(answer, shorten)
+        lines = json_lines(answer) if given.json else csv_lines(answer) if as_csv else _table(answer, shorten)
         for line in lines:
             sys.stdout.write(line)
 
@@ -74,17 +74,17 @@ def parse_conditions(conditions: Iterable[str]) -> list[tuple[str, str]]:
     return [(column, value) for column, _, value in parts]
 
 
-def _json(answer: "Answer") -> Iterator[str]:
-    """An array of objects, one a line, written as the rows come."""
-    names, separator = [column.name for column in answer.columns], ""
-    yield "["
+def json_lines(answer: "Answer") -> Iterator[str]:
+    """An array of objects, one a line, written as the rows come; nothing before the first: a view may fail."""
+    names, before = [column.name for column in answer.columns], "["
     for row in answer.rows:
-        yield f"{separator}\n  {as_json(dict(zip(names, row, strict=True)), None)}"
-        separator = ","
-    yield "\n]\n"
+        yield f"{before}\n  {as_json(dict(zip(names, row, strict=True)), None)}"
+        before = ","
+    yield "[\n]\n" if before == "[" else "\n]\n"
 
 
-def _csv(answer: "Answer") -> Iterator[str]:
+def csv_lines(answer: "Answer") -> Iterator[str]:
+    """A header and the rows as they come; nothing before the first."""
     lines: list[str] = []
     writer = csv.writer(_Lines(lines), lineterminator="\n")
     writer.writerow([column.name for column in answer.columns])
