@@ -39,7 +39,7 @@ def import_() -> None:
 @import_.command()
 @click.option(
     "--scale",
-    type=float,
+    type=click.FloatRange(min=0, min_open=True),
     default=0.01,
     show_default=True,
     help="Size of the generated tables; 1 is about 1 GB.",

@@ -19,13 +19,16 @@ __all__ = ["csv_lines", "json_lines", "parse_conditions", "query"]
 TABLE_ROWS = 50
 """Rows that a table shows unless --limit says otherwise; JSON and CSV, made for programs, give all."""
 
+MOST_ROWS = 2**63 - 1
+"""A limit is a bigint in PostgreSQL."""
+
 
 @click.command()
 @click.argument("name")
 @click.argument("conditions", nargs=-1, metavar="[COLUMN=VALUE]...")
 @click.option(
     "--limit",
-    type=click.IntRange(min=0),
+    type=click.IntRange(min=0, max=MOST_ROWS),
     help=f"Rows at most; {TABLE_ROWS} unless given, all with --json and --csv.",
 )
 @click.option(
@@ -55,6 +58,7 @@ def query(
     from tillroll.store.reading import Question
     from tillroll.store.reading import query as ask
 
+    _require_text(name, *conditions, *order_by)
     where = parse_conditions(conditions)
     given.require_data()
     shorten = limit is None and not given.json and not as_csv
@@ -63,6 +67,13 @@ def query(
         lines = json_lines(answer) if given.json else csv_lines(answer) if as_csv else _table(answer, shorten)
         for line in lines:
             sys.stdout.write(line)
+
+
+def _require_text(*arguments: str) -> None:
+    """Refuse bytes that are no text in the locale's encoding; Python hands them on as lone surrogates."""
+    for text in arguments:
+        if any("\ud800" <= letter <= "\udfff" for letter in text):
+            raise UsageError(f"{text!r} holds bytes that are no text; write it in UTF-8")
 
 
 def parse_conditions(conditions: Iterable[str]) -> list[tuple[str, str]]:

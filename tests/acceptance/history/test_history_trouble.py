@@ -140,7 +140,7 @@ def test_a_projector_goes_on_after_its_connections_were_cut(
 # --- what is not there, or not as it was ---------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("command", ["import tpcds --scale 0", "project --once", "project", "status"])
+@pytest.mark.parametrize("command", ["import tpcds --scale 0.01", "project --once", "project", "status"])
 def test_where_no_kafka_answers_is_one_line(new_store: NewStore, command: str) -> None:
     nowhere = f"127.0.0.1:{free_port()}"
     place, start = Place(f"kafka://{nowhere}", new_store()), time.monotonic()
@@ -168,7 +168,13 @@ def test_a_wrong_password_is_one_line(guarded: str) -> None:
         return Place(address, address)
 
     as_clerk("right").tillroll("project", "--once")
-    for command in ("project --once", "project", "status", "query channel_sales", "import tpcds --scale 0"):
+    for command in (
+        "project --once",
+        "project",
+        "status",
+        "query channel_sales",
+        "import tpcds --scale 0.01",
+    ):
         told = one_line(as_clerk("wrong").tillroll(*command.split(), code=1).stderr)
         assert "refuses access" in told
         assert "wrong" not in told.replace("wrong password", "")

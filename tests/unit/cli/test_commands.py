@@ -88,7 +88,9 @@ def test_shared_options_come_with_their_variable_and_with_each_other(context: cl
         ["query"],
         ["publish"],
         ["query", "x", "--nothing"],
+        ["query", "x", "--limit", str(2**63)],
         ["import", "tpcds", "--scale", "big"],
+        ["import", "tpcds", "--scale", "0"],
         ["schema", "x"],
     ],
 )
@@ -99,6 +101,16 @@ def test_what_cannot_be_meant_is_one_line_and_exit_code_2(arguments: list[str]) 
     assert result.stderr.count("\n") == 1
     assert result.stderr.startswith("tillroll: ")
     assert "--help`" in result.stderr
+
+
+@pytest.mark.parametrize("arguments", [["\udcff"], ["x", "sku=\udcff"], ["x", "--order-by", "\udcff"]])
+def test_bytes_that_are_no_text_are_named_and_exit_code_2(arguments: list[str]) -> None:
+    result = CliRunner().invoke(cli, ["query", *arguments])
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert result.stderr.count("\n") == 1
+    assert "\\udcff" in result.stderr
+    assert "no text" in result.stderr
 
 
 def test_no_command_at_all_shows_what_there_is() -> None:
