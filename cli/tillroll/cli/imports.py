@@ -52,7 +52,8 @@ def tpcds(given: Given, scale: float, rejects: Path | None) -> None:
     from tillroll.services.histories.tpcds import history
 
     with _stream(rejects) as stream:
-        show(given, _imported(given, history(scale, rejects=Rejects(stream)), "TPC-DS"))
+        result = _imported(given, history(scale, rejects=Rejects(stream)), "TPC-DS")
+    show(given, result)
 
 
 @import_.command("online-retail")
@@ -65,7 +66,8 @@ def online_retail(given: Given, paths: tuple[Path, ...], rejects: Path | None) -
     from tillroll.services.histories.online_retail import history
 
     with _stream(rejects, *paths) as stream:
-        show(given, _imported(given, history(paths, rejects=Rejects(stream)), "Online Retail"))
+        result = _imported(given, history(paths, rejects=Rejects(stream)), "Online Retail")
+    show(given, result)
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """The `tillroll` command: the groups, and what happens to errors."""
 
+import errno
 import os
 import sys
 import traceback
@@ -61,7 +62,12 @@ class _Tillroll(click.Group):
             case KeyboardInterrupt() | click.Abort():
                 say("interrupted")
             case BrokenPipeError():  # whoever read our output has seen enough
-                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+                _drop_output()
+            case OSError(errno=errno.ENOSPC):
+                say(
+                    f"no space left to write {error.filename or 'the output'}; free some, then run this again"
+                )
+                _drop_output()
             case Exception():
                 self._unexpected(error)
             case _:
@@ -75,6 +81,11 @@ class _Tillroll(click.Group):
         )
         if self._verbose:
             traceback.print_exception(error)
+
+
+def _drop_output() -> None:
+    """Let what is still buffered go nowhere: Python would fail once more when it flushes at its exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @click.group(

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import click
 import pytest
@@ -123,6 +124,7 @@ def test_the_version_is_told() -> None:
     assert CliRunner().invoke(cli, ["--version"]).stdout.startswith("tillroll 0.")
 
 
+FULL = Path("/dev/full")
 SLOW = ("polars", "psycopg", "pydantic", "pyarrow", "rich", "fastavro", "kafka", "duckdb")
 
 
@@ -144,6 +146,19 @@ def test_output_that_nobody_reads_on_is_no_error() -> None:
     assert process.stderr.read() == b""
     process.stderr.close()
     process.wait(30)
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="only Linux has a device that is always full")
+@pytest.mark.parametrize("options", [[], ["--json"], ["--json", "-v"]])
+def test_output_to_a_full_device_is_one_line_and_exit_code_1(options: list[str]) -> None:
+    words = [sys.executable, "-c", "from tillroll.cli.main import main; main()", "schema", "list", *options]
+    with FULL.open("wb") as full:
+        done = subprocess.run(
+            words, stdout=full, stderr=subprocess.PIPE, text=True, check=False, env=_environment()
+        )
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.startswith("tillroll: no space left to write the output")
 
 
 def _environment() -> dict[str, str]:
