@@ -11,13 +11,16 @@ from types import ModuleType
 from tillroll.errors import DeclarationError, UsageError
 from tillroll.projection.declare import Projection
 
-__all__ = ["find_projections", "load_projections"]
+__all__ = ["find_projections", "load_projections", "view_names"]
 
 PACKAGE = "tillroll.projections"
 
 
 def load_projections(folders: Iterable[Path] = ()) -> dict[str, type[Projection]]:
-    """Every projection by name. Raises DeclarationError when two share a name, or a file cannot be imported."""
+    """Every projection by name.
+
+    Raises DeclarationError when two share a name or a view, or a file cannot be imported.
+    """
     found: dict[str, type[Projection]] = {}
     for module in (*_package(), *_files(folders)):
         for projection in _declared_in(module):
@@ -27,7 +30,13 @@ def load_projections(folders: Iterable[Path] = ()) -> dict[str, type[Projection]
                     f"two projections are called {projection.name}: in {other.__module__} and {module.__name__}; "
                     "rename one (class name, or `name = ...`)"
                 )
+    _refuse_shared_views(found.values())
     return found
+
+
+def view_names(projection: type[Projection]) -> tuple[str, ...]:
+    """The names under which readers see the projection: of its tables, and of its further views."""
+    return (*(table.view for table in projection.tables), *projection.views)
 
 
 def find_projections(names: Iterable[str], folders: Iterable[Path] = ()) -> list[type[Projection]]:
@@ -38,6 +47,19 @@ def find_projections(names: Iterable[str], folders: Iterable[Path] = ()) -> list
         if name not in known:
             raise UsageError(f"there is no projection {name!r}; there are {', '.join(sorted(known))}")
     return [known[name] for name in wanted]
+
+
+def _refuse_shared_views(projections: Iterable[type[Projection]]) -> None:
+    """Readers' views share one schema: whichever projection is installed later would fail there."""
+    owners: dict[str, type[Projection]] = {}
+    for projection in projections:
+        for view in view_names(projection):
+            other = owners.setdefault(view, projection)
+            if other is not projection:
+                raise DeclarationError(
+                    f"the projections {other.name} (in {other.__module__}) and {projection.name} (in "
+                    f"{projection.__module__}) both have a view {view}; rename one of them"
+                )
 
 
 def _package() -> Iterator[ModuleType]:
