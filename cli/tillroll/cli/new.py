@@ -33,8 +33,9 @@ def projection(given: Given, name: str, into: Path | None) -> None:
     NAME is in snake case, such as returns_by_reason. Nothing is overwritten.
     """
     from tillroll.cli.scaffold import new_projection
+    from tillroll.projection.registry import view_names
 
-    taken = [found.name for found in given.projections()]
+    taken = {taken for found in given.projections() for taken in (found.name, *view_names(found))}
     files, steps = new_projection(name, taken, into)
     show(given, Written(files, steps))
 

@@ -61,7 +61,7 @@ def _check(name: str, taken: Collection[str]) -> None:
             f"{name!r} cannot name a projection: a module of Python or of an installed package is called so"
         )
     if name in taken:
-        raise UsageError(f"there is a projection {name} already; choose another name")
+        raise UsageError(f"there is a projection or a view {name} already; choose another name")
 
 
 def _is_module(name: str) -> bool:

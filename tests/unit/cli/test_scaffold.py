@@ -31,6 +31,14 @@ def test_a_name_that_means_something_else_is_one_line_and_nothing_is_written(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("name", ["channel_sales", "order_status_lines", "products"])
+def test_names_of_projections_and_of_their_views_are_taken(tmp_path: Path, name: str) -> None:
+    result = CliRunner().invoke(cli, ["new", "projection", name, "--into", str(tmp_path)])
+    assert result.exit_code == 2
+    assert f"{name} already" in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_files_of_the_current_folder_are_no_modules_in_the_way(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
