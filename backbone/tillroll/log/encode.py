@@ -11,7 +11,7 @@ import polars as pl
 
 from tillroll.log import blocks
 
-__all__ = ["encode_records", "encode_rows", "encode_values", "varint", "varint_width"]
+__all__ = ["encode_fresh", "encode_records", "encode_rows", "encode_values", "varint", "varint_width"]
 
 _ONE_BYTE = [bytes([n]) for n in range(128)]
 FEWEST_FOR_BLOCKS = 400  # below it the native call costs more than the loop
@@ -54,7 +54,13 @@ def encode_values(keys: Sequence[bytes], values: Sequence[bytes]) -> bytes:
         return encode_records(
             (0, n, key, value) for n, (key, value) in enumerate(zip(keys, values, strict=True))
         )
-    rows = pl.DataFrame({"key": keys, "value": values}, schema={"key": pl.Binary(), "value": pl.Binary()})
+    return encode_fresh(
+        pl.DataFrame({"key": keys, "value": values}, schema={"key": pl.Binary(), "value": pl.Binary()})
+    )
+
+
+def encode_fresh(rows: pl.DataFrame) -> bytes:
+    """The same from a frame of key, value (Binary)."""
     fresh = {"timestamp_delta": pl.lit(0, pl.Int64), "offset_delta": pl.int_range(pl.len(), dtype=pl.Int64)}
     return encode_rows(rows.with_columns(**fresh))
 

@@ -19,10 +19,11 @@ from kafka import errors
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
 
 from tillroll.contract.registry import TopicSpec
-from tillroll.errors import LogUnavailable, PositionOutOfRange, TillrollError, TopicMissing
+from tillroll.errors import LogUnavailable, PositionOutOfRange, TopicMissing
 from tillroll.log.group import POLL_BYTES
 from tillroll.log.kafka_client import Connector
 from tillroll.log.kafka_fetch import consumer_class, poll_batches, position
+from tillroll.log.kafka_produce import Appender
 from tillroll.log.port import (
     Appended,
     Batch,
@@ -38,15 +39,6 @@ from tillroll.log.port import (
 __all__ = ["KafkaLog"]
 
 TIMEOUT = 30.0
-BATCH_BYTES = 512 * 1024  # a full batch stays below the broker's limit of 1 MB even if it does not compress
-LARGEST_REQUEST = 16 * 1024 * 1024
-LINGER_MILLISECONDS = (
-    1_000  # batches fill up while append hands records over; its flush sends the last one at once
-)
-
-GRACE_SECONDS = (
-    2.0  # the producer gives up by itself after the timeout; this is how long it may take to say so
-)
 
 # Fetches of some megabytes keep the broker busy ahead of the decoder; compressed, a poll is a quarter of its bodies.
 FETCH_BYTES = 32 * 1024 * 1024
@@ -64,16 +56,6 @@ _READING = {
     "allow_auto_create_topics": False,
     "fetch_max_bytes": FETCH_BYTES,
     "max_partition_fetch_bytes": PARTITION_FETCH_BYTES,
-    "metrics_enabled": False,
-}
-_WRITING = {
-    "enable_idempotence": True,
-    "acks": "all",
-    "compression_type": "zstd",
-    "batch_size": BATCH_BYTES,
-    "max_request_size": LARGEST_REQUEST,
-    "linger_ms": LINGER_MILLISECONDS,
-    "allow_auto_create_topics": False,
     "metrics_enabled": False,
 }
 
@@ -96,7 +78,7 @@ class KafkaLog:
         self._opening = threading.RLock()
         self._reading = threading.RLock()
         self._admin: Any = None
-        self._producer: Any = None
+        self._appender = Appender(self._connector, timeout, whole_batches)
         self._reader: _Reader | None = None
         self._identity: str | None = None
         self._counts: dict[str, int] = {}
@@ -160,23 +142,8 @@ class KafkaLog:
     def append(self, topic: str, partition: int, records: Sequence[Record]) -> list[Appended]:
         """See EventLog.append. The same event twice is there twice: admission settles that."""
         self._check(TopicPartition(topic, partition))
-        producer = self._open_producer()
-        try:
-            with self._connector.translating():
-                sent = [producer.send(topic, r.value, r.key, partition=partition) for r in records]
-                producer.flush(self._timeout + GRACE_SECONDS)
-                offsets = [future.get(GRACE_SECONDS).offset for future in sent]
-        except TillrollError:
-            self._drop_producer(producer)
-            raise
+        offsets = self._appender.append(TopicPartition(topic, partition), records)
         return [Appended(Position(topic, partition, offset)) for offset in offsets]
-
-    def _drop_producer(self, producer: Any) -> None:
-        """After a failure a fresh one: what the old one still holds is given up, and its numbering with it."""
-        with self._opening:
-            if self._producer is producer:
-                self._producer = None
-        _close_producer(producer, GRACE_SECONDS)
 
     # --- reading ------------------------------------------------------------------------------------
 
@@ -248,10 +215,8 @@ class KafkaLog:
         """See EventLog.close. Subscriptions are closed by those who hold them."""
         with self._opening:
             admin, self._admin = self._admin, None
-            producer, self._producer = self._producer, None
             reader, self._reader = self._reader, None
-        if producer is not None:
-            _close_producer(producer, self._timeout)
+        self._appender.close()
         if reader is not None:
             reader.consumer.close(autocommit=False)
         if admin is not None:
@@ -262,15 +227,6 @@ class KafkaLog:
             if self._admin is None:
                 self._admin = self._connector.open(kafka.KafkaAdminClient)
             return self._admin
-
-    def _open_producer(self) -> Any:
-        with self._opening:
-            if self._producer is None:
-                waiting = {
-                    name: int(self._timeout * 1000) for name in ("max_block_ms", "delivery_timeout_ms")
-                }
-                self._producer = self._connector.open(kafka.KafkaProducer, **_WRITING, **waiting)
-            return self._producer
 
     def _open_reader(self) -> "_Reader":
         with self._opening:
@@ -436,15 +392,6 @@ class _Member(kafka.ConsumerRebalanceListener):  # type: ignore[misc]
         finally:
             with suppress(LogUnavailable), self._log._connector.translating():
                 self._consumer.close(autocommit=False, timeout_ms=LEAVING_MILLISECONDS)
-
-
-def _close_producer(producer: Any, timeout: float) -> None:
-    """Close it even if what it holds cannot be sent, where kafka-python 3.0.12 would leave its threads running."""
-    try:
-        producer.close(timeout=timeout)
-    except errors.KafkaTimeoutError:
-        producer._sender.force_close()
-        producer.close(timeout=timeout)
 
 
 def _nothing(origin: TopicPartition, base: int, reached: int) -> Batch:

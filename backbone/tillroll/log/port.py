@@ -55,8 +55,7 @@ class Record:
     event_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class Appended:
+class Appended(NamedTuple):
     """What became of one appended event: its position, durable by now.
 
     duplicate: the log held the same bytes under this event_id already, at `position`; nothing was written.

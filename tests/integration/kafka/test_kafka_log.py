@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tillroll.log import kafka_produce
 from tillroll.log.kafka import KafkaLog
 from tillroll.log.port import EventLog
 from tillroll.testing.log_contract import LogContract
@@ -14,6 +15,17 @@ pytestmark = pytest.mark.kafka
 class TestKafkaLog(LogContract):
     @pytest.fixture
     def log(self, kafka_address: str) -> Iterator[EventLog]:
+        log = KafkaLog(kafka_address)
+        yield log
+        log.close()
+
+
+class TestKafkaLogWholeBatches(LogContract):
+    """Even a single record is appended as a batch made beforehand."""
+
+    @pytest.fixture
+    def log(self, kafka_address: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[EventLog]:
+        monkeypatch.setattr(kafka_produce, "FEWEST_FOR_BATCHES", 1)
         log = KafkaLog(kafka_address)
         yield log
         log.close()
