@@ -7,9 +7,10 @@ ARGS ?=
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALLED := .venv/.installed
+PEERS := .venv/.peers
 RESOLVE := build/resolve
 
-.PHONY: help venv demo test check lint types imports generated format kafka kafka-stop bench constraints clean
+.PHONY: help venv demo test check lint types imports generated format kafka kafka-stop bench bench-full constraints clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -61,18 +62,30 @@ kafka: $(INSTALLED) ## Start a Kafka broker on this machine without containers (
 kafka-stop: ## Stop that broker
 	deploy/kafka/stop
 
-bench: $(INSTALLED) ## Measure tillroll against the row-at-a-time loop
+bench: $(PEERS) ## Measure tillroll beside what a user would take instead (about ten minutes)
 	$(BIN)/python -m bench $(ARGS)
+
+bench-full: $(PEERS) ## The same at length (hours), and what docs/performance.md shows
+	$(BIN)/python -m bench --sizes full --docs $(ARGS)
+
+# Peers that go with the pinned versions join .venv; the others get environments of their own. One that cannot be
+# had is no reason to stop: its line in the results says so.
+$(PEERS): $(INSTALLED) $(wildcard bench/peers/*.txt)
+	-$(PIP) install --quiet --constraint constraints.txt --no-build-isolation --editable '.[bench]'
+	-for listed in $(patsubst bench/peers/%.txt,%,$(wildcard bench/peers/*.txt)); do \
+	  $(PYTHON) -m venv .venv-peers/$$listed && \
+	  .venv-peers/$$listed/bin/python -m pip --disable-pip-version-check install --quiet --requirement bench/peers/$$listed.txt; done
+	@touch $@
 
 constraints: ## Resolve every dependency anew and pin what comes out in constraints.txt
 	rm -rf $(RESOLVE)
 	$(PYTHON) -m venv $(RESOLVE)
-	$(RESOLVE)/bin/python -m pip install --quiet '.[dev,testing,tpcds]'
+	$(RESOLVE)/bin/python -m pip install --quiet '.[dev,testing,tpcds,bench]'
 	{ echo "# Made by 'make constraints'. Exact versions of all that .venv holds; pip takes them by --constraint."; \
 	  $(RESOLVE)/bin/python -m pip freeze --exclude tillroll; } > constraints.txt.new
 	mv constraints.txt.new constraints.txt
 	rm -rf $(RESOLVE)
 
 clean: ## Remove .venv, caches and build output; logs and read models stay
-	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-peers build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

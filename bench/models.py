@@ -2,11 +2,24 @@
 
 from datetime import datetime
 
-from tillroll.events import StockReceived
+import polars as pl
+
+from bench.histories.mixed import MOVED
+from tillroll.events import (
+    OrderPlaced,
+    ReservationMade,
+    ReservationReleased,
+    SafetyStockSet,
+    StockAdjusted,
+    StockCounted,
+    StockReceived,
+    TransferReceived,
+    TransferShipped,
+)
 from tillroll.projection import Frame, Key, Max, Projection, Sum, on
 from tillroll.projections.store_availability import StoreAvailability
 
-__all__ = ["MODELS", "StockLevels"]
+__all__ = ["MODELS", "OrderUnits", "StockLevels", "StockMovements", "copies"]
 
 
 class StockLevels(Projection):
@@ -23,4 +36,67 @@ class StockLevels(Projection):
         return events.select("sku", "location_id", "quantity", last_moved_at="occurred_at")
 
 
-MODELS = {model.name: model for model in (StockLevels, StoreAvailability)}
+class OrderUnits(Projection):
+    """Units and money of order lines per SKU and location."""
+
+    sku: Key[str]
+    location_id: Key[str]
+    units: Sum[int]
+    amount_minor: Sum[int]
+    last_moved_at: Max[datetime]
+
+    @on(OrderPlaced)
+    def placed(self, events: Frame) -> Frame:
+        """A row per line."""
+        columns = ("sku", "location_id", "amount_minor")
+        return events.lines().select(*columns, units="quantity", last_moved_at="occurred_at")
+
+
+class StockMovements(Projection):
+    """Units moved, events and the time of the last one per SKU and location, over eight event types."""
+
+    sku: Key[str]
+    location_id: Key[str]
+    moved: Sum[int]
+    events: Sum[int]
+    last_moved_at: Max[datetime]
+
+    @on(StockReceived, StockAdjusted)
+    def came(self, events: Frame) -> Frame:
+        """In, or either way."""
+        return _moved(events, "StockReceived")
+
+    @on(TransferShipped)
+    def left(self, events: Frame) -> Frame:
+        """Out."""
+        return _moved(events, "TransferShipped")
+
+    @on(TransferReceived)
+    def arrived(self, events: Frame) -> Frame:
+        """In from elsewhere."""
+        return _moved(events, "TransferReceived")
+
+    @on(StockCounted, ReservationMade, ReservationReleased, SafetyStockSet)
+    def noted(self, events: Frame) -> Frame:
+        """Nothing moved."""
+        return _moved(events, "StockCounted")
+
+
+def _moved(events: Frame, record: str) -> Frame:
+    moved = pl.sql_expr(MOVED[record]).cast(pl.Int64)
+    return events.select(
+        "sku", "location_id", moved=moved, events=pl.lit(1, pl.Int64), last_moved_at="occurred_at"
+    )
+
+
+MODELS: dict[str, type[Projection]] = {
+    model.name: model for model in (StockLevels, OrderUnits, StockMovements, StoreAvailability)
+}
+
+
+def copies(count: int) -> list[type[Projection]]:
+    """`count` projections that do what StockLevels does, each under a name of its own."""
+    body = {
+        name: value for name, value in vars(StockLevels).items() if name in ("__annotations__", "received")
+    }
+    return [type(f"StockLevels{n}", (Projection,), dict(body)) for n in range(count)]

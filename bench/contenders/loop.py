@@ -1,52 +1,36 @@
-"""What people write: kafka-python's iterator, fastavro, one upsert and one commit per event."""
+"""What people write: kafka-python's iterator, fastavro, one upsert per row; a commit every `commit` events."""
 
-from io import BytesIO
 from typing import Any
 
-import fastavro
 import psycopg
 from kafka import KafkaConsumer, TopicPartition
 
 from bench.contenders import run
-from tillroll.contract.registry import load_contract
-
-TABLE = """
-    create table loop_levels (sku text, location_id text, quantity bigint not null, last_moved_at timestamptz not null,
-                              primary key (sku, location_id))"""
-UPSERT = """
-    insert into loop_levels as t values (%s, %s, %s, %s)
-    on conflict (sku, location_id) do update
-       set quantity = t.quantity + excluded.quantity, last_moved_at = greatest(t.last_moved_at, excluded.last_moved_at)"""
+from bench.contenders.shapes import SHAPES, Decoder
 
 
 def loop(job: dict[str, Any]) -> dict[str, Any]:
     """Fold the first `events` events of the topic, whatever partition they come from."""
-    latest = load_contract().latest("StockReceived")
-    schema = fastavro.parse_schema(latest.avro)
+    shape, decode = SHAPES[job["shape"]], Decoder(job["schemas"])
     consumer = KafkaConsumer(
         bootstrap_servers=job["kafka"], enable_auto_commit=False, auto_offset_reset="earliest"
     )
-    partitions = [TopicPartition("stock", n) for n in sorted(consumer.partitions_for_topic("stock") or ())]
+    partitions = [TopicPartition(job["topic"], n) for n in consumer.partitions_for_topic(job["topic"]) or ()]
     consumer.assign(partitions)
     with psycopg.connect(job["store"]) as connection:
-        connection.execute(TABLE)
+        connection.execute(shape.table.encode())
         connection.commit()
-        received = latest.prefix
-        count = 0
-        for message in consumer:
-            if not message.value.startswith(received):
-                continue  # a count: this read model knows receipts only
-            count += 1
-            event: Any = fastavro.schemaless_reader(BytesIO(message.value[5:]), schema, None)
-            connection.execute(
-                UPSERT, (event["sku"], event["location_id"], event["quantity"], event["occurred_at"])
-            )
-            connection.commit()
+        upsert = shape.upsert.encode()
+        for count, message in enumerate(consumer, 1):
+            for row in shape.rows(*decode(message.value)):
+                connection.execute(upsert, row)
+            if count % job["commit"] == 0 or count == job["events"]:
+                connection.commit()
             if count == job["events"]:
                 break
     positions = {str(p.partition): consumer.position(p) for p in partitions}
     consumer.close()
-    return {"events": count, "positions": positions}
+    return {"events": job["events"], "positions": positions}
 
 
 if __name__ == "__main__":

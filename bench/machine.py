@@ -1,0 +1,76 @@
+"""Where a run took place, and with what."""
+
+import os
+import platform
+import subprocess
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from bench.measuring import ENVIRONMENTS
+
+__all__ = ["machine"]
+
+LIBRARIES = (
+    "polars",
+    "polars-avro",
+    "pyruhvro",
+    "psycopg",
+    "kafka-python",
+    "fastavro",
+    "confluent-kafka",
+    "eventsourcing",
+)
+PEERS = ("quixstreams", "pyspark")
+
+
+def machine() -> dict[str, Any]:
+    """Time, processor, memory, versions, commit."""
+    return {
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "commit": _commit(),
+        "cores": os.cpu_count(),
+        "processor": _processor(),
+        "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30),
+        "system": f"{platform.system()} {platform.release().partition('-')[0]}",
+        "python": platform.python_version(),
+        "kafka": _kafka(),
+        "libraries": {name: _version(name) for name in LIBRARIES} | {name: _peer(name) for name in PEERS},
+    }
+
+
+def _commit() -> str:
+    """The commit, with a plus where the tree differs from it."""
+    asked = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty=+", "--abbrev=10"]
+    return subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip() or "unknown"
+
+
+def _processor() -> str:
+    listed = Path("/proc/cpuinfo")
+    names = [line.partition(":")[2].strip() for line in _lines(listed) if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def _kafka() -> str:
+    """The version that deploy/kafka fetches."""
+    pom = Path(__file__).parents[1] / "deploy" / "kafka" / "pom.xml"
+    found = [line.strip() for line in _lines(pom) if "<kafka.version>" in line]
+    return found[0].partition(">")[2].partition("<")[0] if found else "unknown"
+
+
+def _lines(path: Path) -> list[str]:
+    return path.read_text().splitlines() if path.is_file() else []
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def _peer(name: str) -> str:
+    """The version in an environment of its own."""
+    found = sorted((ENVIRONMENTS / name).glob(f"lib/python*/site-packages/{name}-*.dist-info"))
+    return found[0].name.removesuffix(".dist-info").partition("-")[2] if found else "not installed"
