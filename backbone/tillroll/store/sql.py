@@ -10,7 +10,7 @@ from datetime import date, datetime
 
 from tillroll.projection.declare import Column, Projection, Rule, TableSpec
 
-__all__ = ["create", "drop_views", "staging", "views"]
+__all__ = ["create", "drop_views", "staging", "table_query", "views"]
 
 _TYPES = {
     int: "bigint",
@@ -66,7 +66,7 @@ def views(projection: type[Projection]) -> str:
 def view_queries(projection: type[Projection]) -> Iterator[tuple[str, str]]:
     """(view, SELECT) in the order in which they can be made."""
     named = {table.name: quoted(table.view) for table in projection.tables}
-    yield from ((table.view, _table_view(projection, table)) for table in projection.tables)
+    yield from ((table.view, table_query(projection, table)) for table in projection.tables)
     for name, text in projection.views.items():
         yield name, text.format(**named)
 
@@ -77,7 +77,8 @@ def drop_views(projection: type[Projection]) -> str:
     return "\n".join(f"drop view if exists {quoted(name)};" for name in reversed(names))
 
 
-def _table_view(projection: type[Projection], table: TableSpec) -> str:
+def table_query(projection: type[Projection], table: TableSpec) -> str:
+    """The SELECT of a table's rows as readers see them: key, values, derived columns."""
     plain = [quoted(name) for name in table.key] + [_read(column) for column in table.values]
     inner = f"select {', '.join(plain)} from {quoted(projection.schema())}.{quoted(table.name)}"
     if not table.derived:
