@@ -16,6 +16,7 @@ from bench import report
 from bench.machine import machine
 from bench.sections import Section
 from bench.sections.rebuild import rebuild, sides
+from bench.sections.writing import writing
 from bench.sizes import FULL, QUICK, SMOKE, Sizes
 from bench.stage import Stage, stage
 
@@ -25,6 +26,7 @@ SIZES = {sizes.name: sizes for sizes in (QUICK, FULL, SMOKE)}
 SECTIONS: dict[str, Callable[[Stage, Sizes], list[Section]]] = {
     "flat": rebuild,
     "sides": sides,
+    "writing": writing,
 }
 
 
