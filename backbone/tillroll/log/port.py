@@ -42,8 +42,7 @@ class Position(NamedTuple):
     offset: int
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """One event ready to append.
 
     value: wire format (schema prefix + Avro). event_id: canonical text of the uuid; logs that settle

@@ -74,9 +74,8 @@ class Publisher:
         schema = self._contract.latest(record)
         spec = self._contract.topics[schema.topic]
         keys = events.select(key=key_text(spec, events.columns))["key"]
-        routing = {key: partition_of(key.encode(), self._partitions[spec.name]) for key in keys.unique()}
         rows = events.with_columns(
-            _partition=keys.replace_strict(routing, return_dtype=pl.Int32), _key=keys.cast(pl.Binary)
+            _partition=_partitions_of(keys, self._partitions[spec.name]), _key=keys.cast(pl.Binary)
         )
         out = Published()
         for (partition,), part in rows.partition_by("_partition", as_dict=True).items():
@@ -84,6 +83,13 @@ class Publisher:
                 records = _records(chunk, encode_frame(schema, chunk))
                 out += _counted(self._log.append(spec.name, int(partition), records))
         return out
+
+
+def _partitions_of(keys: pl.Series, partitions: int) -> pl.Series:
+    """`partition_of` for a column of keys (String)."""
+    different = keys.unique()
+    checksums = pl.Series(list(map(zlib.crc32, different.cast(pl.Binary).to_list())), dtype=pl.Int64)
+    return keys.replace_strict(different, checksums % partitions, return_dtype=pl.Int32)
 
 
 def _records(rows: pl.DataFrame, values: Sequence[bytes]) -> list[Record]:
