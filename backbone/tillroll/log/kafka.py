@@ -24,6 +24,7 @@ from tillroll.log.group import POLL_BYTES
 from tillroll.log.kafka_client import Connector
 from tillroll.log.kafka_fetch import consumer_class, poll_batches, position
 from tillroll.log.kafka_produce import Appender
+from tillroll.log.kafka_watch import ANSWER_MILLISECONDS, Watch, last_heartbeat
 from tillroll.log.port import (
     Appended,
     Batch,
@@ -299,6 +300,8 @@ class _Member(kafka.ConsumerRebalanceListener):  # type: ignore[misc]
         self._won: set[TopicPartition] = set()
         self._paused: set[TopicPartition] = set()
         self._ready: list[Batch] = []
+        asked = [kafka.TopicPartition(topics[0], 0)]
+        self._watch = Watch(lambda: consumer.end_offsets(asked, timeout_ms=ANSWER_MILLISECONDS))
         for topic in topics:
             consumer.partitions_for_topic(topic)  # a leader that does not know them yet assigns nothing
         consumer.subscribe(list(topics), listener=self)
@@ -321,12 +324,13 @@ class _Member(kafka.ConsumerRebalanceListener):  # type: ignore[misc]
     # On the caller's.
 
     def poll(self, timeout: float, max_bytes: int = POLL_BYTES) -> Sequence[Batch]:
-        """See Subscription.poll."""
+        """See Subscription.poll. A broker that has gone silent is asked, and LogUnavailable where it is gone."""
         self._hand_over()
         if not self._ready:
             with self._log._connector.translating():
                 try:
                     self._ready = self._reader.poll(timeout, max_bytes)
+                    self._watch.look(bool(self._ready), last_heartbeat(self._consumer))
                 except errors.OffsetOutOfRangeError as error:
                     self._refuse(error)
             self._hand_over()
