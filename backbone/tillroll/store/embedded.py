@@ -8,13 +8,22 @@ import getpass
 import logging
 import tempfile
 import threading
+import time
 import warnings
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from tillroll.database import Database
 from tillroll.errors import ConfigurationError, TillrollError, Unavailable
 
 __all__ = ["embedded_postgres"]
+
+LEFT_OVER_SECONDS = (
+    30.0  # how long what a killed server left behind may be in the way; recovery may take as long
+)
+RETRY_SECONDS = 0.1
 
 # Made once, when the directory is new. A rebuild writes gigabytes of WAL in minutes; with the defaults it
 # would checkpoint every few seconds. Durability stays on.
@@ -33,7 +42,7 @@ _starting = threading.Lock()
 
 
 def embedded_postgres(data: Path) -> str:
-    """The connection URL of the server in `data`/postgres, started if need be, again if it died.
+    """The connection URL of the server in `data`/postgres, which answers: started if need be, again if it died.
 
     Raises ConfigurationError when the platform has no wheel, TillrollError when the server cannot start,
     Unavailable when one that died cannot start again yet.
@@ -42,13 +51,12 @@ def embedded_postgres(data: Path) -> str:
     with _starting:
         if home not in _servers:
             _servers[home] = _start(home)
-        elif not _servers[home].get_postmaster_info().is_running():
+        elif _silence(_servers[home]):
             _restart(home)
         return str(_servers[home].get_uri())
 
 
 def _restart(home: Path) -> None:
-    """Start a server again that died; what it left behind may be in the way for a moment."""
     try:
         _servers[home] = _start(home)
     except ConfigurationError:
@@ -58,21 +66,58 @@ def _restart(home: Path) -> None:
 
 
 def _start(home: Path) -> Any:
-    module = _module()
-    fresh = not (home / "PG_VERSION").exists()
+    """The server, up. One that was killed is in the way for a moment: as a process, by its memory or its files."""
+    module, left_over = _module(), (home / "postmaster.pid").exists()
+    deadline = time.monotonic() + (LEFT_OVER_SECONDS if left_over else 0.0)
     try:
         home.parent.mkdir(parents=True, exist_ok=True)
         server = module.get_server(home, start=False)
-        if fresh:
+        if not (home / "PG_VERSION").exists():
             server.ensure_pgdata_inited()
             _configure(home)
-        server.start()
+        server._stop = _stopping(type(server), server)
     except Exception as error:
-        raise TillrollError(
-            f"the embedded PostgreSQL in {home} does not start: {_reason(home, error)}; see {home / 'log'}, or name "
-            "a directory that can be written with --data"
-        ) from error
+        raise _cannot_start(home, error) from error
+    while silence := _try_to_start(server):
+        if time.monotonic() > deadline:
+            raise _cannot_start(home, silence) from silence
+        time.sleep(RETRY_SECONDS)
     return server
+
+
+def _try_to_start(server: Any) -> Exception | None:
+    """Why the server does not run or does not answer; None when it does."""
+    try:
+        server.start()
+    except Exception as error:  # noqa: BLE001 - the starter raises what its parts raise, assertions among them
+        return error
+    return _silence(server)
+
+
+def _silence(server: Any) -> Unavailable | None:
+    """Why the server does not answer. Asked, since the process of a killed one is there until it is reaped."""
+    try:
+        Database(server.get_uri()).connect().close()
+    except Unavailable as error:
+        return error
+    return None
+
+
+def _stopping(kind: Any, server: Any) -> Callable[[], None]:
+    """How the last process stops the server, at its exit: where there is none any more, nobody wants to know."""
+
+    def stop() -> None:
+        with suppress(Exception):
+            kind._stop(server)
+
+    return stop
+
+
+def _cannot_start(home: Path, error: Exception) -> TillrollError:
+    return TillrollError(
+        f"the embedded PostgreSQL in {home} does not start: {_reason(home, error)}; see {home / 'log'}, or name "
+        "a directory that can be written with --data"
+    )
 
 
 def _reason(home: Path, error: Exception) -> str:

@@ -1,0 +1,72 @@
+"""The embedded server is killed, and whoever comes next starts it again."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tillroll.database import Database
+from tillroll.errors import TillrollError
+from tillroll.store import embedded
+from tillroll.store.embedded import embedded_postgres
+
+LIVES = """
+import sys, time
+from pathlib import Path
+from tillroll.store.embedded import embedded_postgres
+embedded_postgres(Path(sys.argv[1]))
+print("up", flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Iterator[Path]:
+    yield tmp_path
+    embedded._servers.pop(tmp_path / "postgres").stop()
+
+
+def _kill_server(data: Path) -> None:
+    os.kill(int((data / "postgres" / "postmaster.pid").read_text().split()[0]), signal.SIGKILL)
+
+
+def _answers(url: str) -> bool:
+    with Database(url).connect() as connection:
+        return connection.execute("select 1").fetchone() == (1,)
+
+
+def test_a_server_killed_under_us_is_up_when_we_ask_again(data: Path) -> None:
+    assert _answers(embedded_postgres(data))
+    for _ in range(2):
+        _kill_server(data)
+        assert _answers(embedded_postgres(data))
+
+
+def test_a_server_killed_with_its_user_is_up_for_the_next_one(data: Path) -> None:
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-W", "ignore", "-c", LIVES, str(data)]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as user:
+        assert user.stdout is not None
+        assert user.stdout.readline() == "up\n"
+        _kill_server(data)
+        user.kill()
+        assert _answers(embedded_postgres(data))
+
+
+def test_a_server_that_cannot_come_back_is_an_error_after_a_while(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embedded, "LEFT_OVER_SECONDS", 3.0)
+    embedded_postgres(data)
+    _kill_server(data)
+    settings = data / "postgres" / "postgresql.conf"
+    good = settings.read_text()
+    settings.write_text(good + "no_such_setting = 1\n")
+    with pytest.raises(TillrollError, match=r"does not start: .*configuration file"):
+        embedded_postgres(data)
+    settings.write_text(good)
+    assert _answers(embedded_postgres(data))
