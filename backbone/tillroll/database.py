@@ -1,5 +1,6 @@
 """Connections to PostgreSQL: pools, and its errors in tillroll's words. psycopg's pool is used here alone."""
 
+import logging
 import re
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -26,6 +27,10 @@ Connection = psycopg.Connection[tuple[Any, ...]]
 
 OLDEST_SERVER = 15  # UNLOGGED, multiranges and MERGE as used here; tested on 15 and 18
 CONNECT_SECONDS = 10.0
+
+# The pool reports every attempt to connect; what matters reaches the caller as an error. Whoever configures logging
+# sees them all the same, but nobody else finds them on stderr.
+logging.getLogger("psycopg").addHandler(logging.NullHandler())
 
 # SQLSTATE (https://www.postgresql.org/docs/current/errcodes-appendix.html): connection exceptions, too many
 # connections, a server that is shutting down, has crashed or is not up yet, a session that sat idle for too long.
@@ -122,7 +127,7 @@ def _first_line(error: Exception) -> str:
     """What happened, without where (we say that ourselves) and without libpq's advice in the lines below."""
     text = str(error).strip().partition("\n")[0]
     return (
-        re.sub(r"^(connection failed: )?connection to server .* failed: (FATAL: +)?", "", text)
+        re.sub(r"^(connection (failed|is bad): )?connection to server .* failed: (FATAL: +)?", "", text)
         or type(error).__name__
     )
 
