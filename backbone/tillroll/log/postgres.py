@@ -5,6 +5,8 @@ before, and inserts the batch. A NOTIFY wakes readers.
 """
 
 import math
+import random
+import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -41,6 +43,14 @@ SCHEMA_LOCK = 0x7469_6C6C  # "till": whoever makes the tables holds this advisor
 ZSTD_LEVEL = 1  # measured: level 3 saves 4 % of the space and costs twice the time
 MEMBER_LOCKS = 0x7469_6C6D  # the space of the members' own advisory locks
 NO_PARTITION, SEEN_BEFORE = "TR404", "TR409"
+BROKEN_OFF = (
+    "40001",
+    "40P01",
+)  # SQLSTATE of a serialization failure and a deadlock: nothing is committed then
+ATTEMPTS, PAUSE_SECONDS = (
+    5,
+    0.05,
+)  # an append that is broken off, and how much longer the pause gets each time
 SMALL_BYTES = 64_000  # of a body: such rows are put together by tidy
 TAIL_ROWS = 64  # of a partition, left alone: they are being read by those who follow
 ROWS_A_TIDY = 50_000
@@ -197,6 +207,21 @@ class PostgresLog:
         return self._database.connection()
 
     def _try_append(self, topic: str, partition: int, records: Sequence[Record]) -> int | None:
+        """`_append_once`, again when the server broke its transaction off for the sake of another one's."""
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                return self._append_once(topic, partition, records)
+            except psycopg.Error as error:
+                if error.sqlstate not in BROKEN_OFF:
+                    raise
+                broken_off = error
+                time.sleep(random.uniform(0, attempt * PAUSE_SECONDS))
+        raise LogUnavailable(
+            f"the log broke off the same append {ATTEMPTS} times: {str(broken_off).partition(chr(10))[0]}; see what "
+            "else locks the tables of tillroll_log, and publish again"
+        ) from broken_off
+
+    def _append_once(self, topic: str, partition: int, records: Sequence[Record]) -> int | None:
         """The offset of the first record, or None when an event_id was in the log already."""
         body = encode_values([r.key for r in records], [r.value for r in records])
         ids = "{" + ",".join([r.event_id for r in records]) + "}"
