@@ -12,10 +12,10 @@ any other version, records go one by one through ``send()``.
 
 import threading
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
-from itertools import chain
 from typing import Any
 
 import kafka
@@ -40,6 +40,7 @@ LINGER_MILLISECONDS = (
 )
 
 FEWEST_FOR_BATCHES = 400  # below it records go one by one, and those of several threads share a batch
+MOST_UNDER_WAY = 8  # batches of one append that wait to be acknowledged; the timeout is for each, not for all
 RECORD_BYTES = 15  # what lengths, deltas and counts of a record take beside key and value, in less than 1 MB
 
 GRACE_SECONDS = (
@@ -91,7 +92,7 @@ class Appender:
 
     def _by_record(self, producer: Any, origin: TopicPartition, records: Sequence[Record]) -> list[int]:
         sent = [producer.send(origin.topic, r.value, r.key, partition=origin.partition) for r in records]
-        _flush(producer, time.monotonic() + self._timeout + GRACE_SECONDS)
+        _flush(producer, self._deadline())
         return [future.get(GRACE_SECONDS).offset for future in sent]
 
     def _by_batch(self, producer: Any, origin: TopicPartition, records: Sequence[Record]) -> list[int]:
@@ -99,10 +100,19 @@ class Appender:
         parts = _parts(records, producer.config["batch_size"])
         if parts is None:
             return self._by_record(producer, origin, records)
-        batches = [_enqueued(producer, origin, part) for part in parts]
-        deadline = time.monotonic() + self._timeout + GRACE_SECONDS
+        offsets: list[int] = []
+        under_way: deque[WholeBatch] = deque()
         with _flushing(producer._accumulator):
-            return list(chain.from_iterable(batch.offsets(deadline) for batch in batches))
+            for part in parts:
+                if len(under_way) == MOST_UNDER_WAY:
+                    offsets += under_way.popleft().offsets(self._deadline())
+                under_way.append(_enqueued(producer, origin, part))
+            for batch in under_way:
+                offsets += batch.offsets(self._deadline())
+        return offsets
+
+    def _deadline(self) -> float:
+        return time.monotonic() + self._timeout + GRACE_SECONDS
 
     def _open(self) -> Any:
         with self._opening:

@@ -76,6 +76,19 @@ def test_whole_batches_are_few_and_full(log: KafkaLog, make_topic: MakeTopic) ->
     assert all(0.9 * kafka_produce.BATCH_BYTES < size <= kafka_produce.BATCH_BYTES for size in sizes[:-1])
 
 
+def test_an_append_of_very_many_batches_keeps_its_order(
+    log: KafkaLog, make_topic: MakeTopic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(kafka_produce._WRITING, "batch_size", 20_000)
+    origin, records = make_topic(), noise(5, 20_000, 20)
+    answers = log.append(origin.topic, 0, records)
+    assert [answer.position.offset for answer in answers] == list(range(len(records)))
+    assert [row[1:] for row in read_all(log, origin)] == [(r.key, r.value) for r in records]
+    sizes = [len(batch.body) for batch in log.read(origin, 0, 10**8)]
+    assert len(sizes) > 4 * kafka_produce.MOST_UNDER_WAY
+    assert max(sizes) <= 20_000
+
+
 def test_small_and_large_appends_of_many_threads_lose_and_mix_nothing(
     log: KafkaLog, make_topic: MakeTopic
 ) -> None:
