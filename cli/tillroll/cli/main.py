@@ -17,6 +17,7 @@ from tillroll.cli.output import say
 from tillroll.cli.project import project
 from tillroll.cli.publish import publish
 from tillroll.cli.query import query
+from tillroll.cli.react import react
 from tillroll.cli.schema import schema
 from tillroll.cli.status import status
 from tillroll.errors import TillrollError, UsageError
@@ -98,7 +99,7 @@ def cli() -> None:
     """Till roll of every channel: append events to one log, project them into read models, query those."""
 
 
-for command in (demo, import_, publish, project, query, status, dead_letters, schema, new, doctor):
+for command in (demo, import_, publish, project, query, status, dead_letters, react, schema, new, doctor):
     cli.add_command(command)
 
 

@@ -29,6 +29,7 @@ NAMES = {
     "tillroll project",
     "tillroll publish",
     "tillroll query",
+    "tillroll react file",
     "tillroll schema check",
     "tillroll schema docs",
     "tillroll schema generate",
