@@ -22,6 +22,7 @@ class Trimmed(UnsettledLog):
         super().__init__()
         self.starts: dict[TopicPartition, int] = {}
         self.torn: set[TopicPartition] = set()
+        self.ends: dict[TopicPartition, int] = {}
 
     def start_offset(self, origin: TopicPartition) -> int:
         return self.starts.get(origin, 0)
@@ -31,6 +32,8 @@ class Trimmed(UnsettledLog):
             origin in self.torn and offset < self.end_offset(origin) - 1
         ):
             raise PositionOutOfRange(f"{origin}: offset {offset} is not there")
+        if offset >= self.ends.get(origin, offset + 1):
+            return []
         return super().read(origin, offset, max_bytes)
 
 
@@ -92,6 +95,21 @@ def test_a_first_event_that_must_be_there_but_is_not_stops_admission(
     log.torn.add(STOCK[0])
     put(log, 1, changed(one))
     with pytest.raises(PositionOutOfRange):
+        admit(admitter)
+    assert skipped(store) == set()
+    assert Verdicts(store).admitted(STOCK[1:2]) == {STOCK[1]: 0}
+
+
+def test_a_log_that_ends_where_the_first_event_stood_stops_admission(
+    log: Trimmed, store: PostgresStore, admitter: Admitter
+) -> None:
+    """That offset is in range, and nothing is there: what lost its end answers like one that is read to its end."""
+    one = received()
+    put(log, 0, received(), one)
+    admit(admitter)
+    log.ends[STOCK[0]] = 1
+    put(log, 1, changed(one))
+    with pytest.raises(PositionOutOfRange, match=r"^stock/0 ends at offset 1, .* lost events.*; restore it"):
         admit(admitter)
     assert skipped(store) == set()
     assert Verdicts(store).admitted(STOCK[1:2]) == {STOCK[1]: 0}

@@ -108,6 +108,8 @@ class Admitter:
                     raise
                 offsets = offsets.filter(offsets >= start)
                 continue
+            if not batches:
+                raise _lost_its_end(origin, offsets[0])
             rows = read_records(batches).filter(pl.col("_offset").is_in(offsets.implode()))
             out.append(rows.select(first_offset="_offset", first_value="value"))
             offsets = offsets.filter(offsets >= batches[-1].next_offset)
@@ -131,6 +133,13 @@ class Admitter:
             "",
             value if isinstance(value, bytes) else None,
         )
+
+
+def _lost_its_end(origin: TopicPartition, end: int) -> PositionOutOfRange:
+    return PositionOutOfRange(
+        f"{origin.topic}/{origin.partition} ends at offset {end}, where an event was admitted before: the log has lost "
+        "events, or the topic was made anew; restore it, or project it into an empty store"
+    )
 
 
 _FIRSTS = pl.Schema(
