@@ -1,6 +1,7 @@
 """Folding: events through a projection's handlers into contributions; a bad event never takes the rest down."""
 
 import traceback
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -11,25 +12,12 @@ from tillroll.errors import HandlerFailed, TooManyFailures
 from tillroll.log.decode import Decoded, Reject, decode_records
 from tillroll.log.port import Batch, Position
 from tillroll.log.records import RECORD_FRAME
-from tillroll.projection.declare import VOID, Column, Deltas, Projection, Rule, TableSpec
+from tillroll.projection.answer import checked, frames, in_turn
+from tillroll.projection.declare import VOID, Deltas, Projection, TableSpec
 from tillroll.projection.frame import ORDINAL, ROW, Frame
-from tillroll.projection.merge import (
-    AT,
-    ORDER,
-    TableDeltas,
-    contributions,
-    needs_order,
-    needs_time,
-    order_key,
-    reduce,
-    weigh,
-)
+from tillroll.projection.merge import TableDeltas, contributions, reduce, weigh
 
-__all__ = ["Failure", "FailureBudget", "Folded", "Folder", "combine"]
-
-# Half a million events a commit, ten rows each, of this size: half of what 64 bits hold. Polars' sums wrap silently.
-SUMMABLE = 10**12
-ROWS_AN_EVENT = 1_000_000
+__all__ = ["EVENT", "Failure", "FailureBudget", "Folded", "Folder", "Traced", "combine"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +40,24 @@ class Folded:
     deltas: dict[str, TableDeltas] = field(default_factory=dict)
     failures: list[Failure] = field(default_factory=list)
     events: int = 0
+
+
+EVENT = "_event"
+"""The column of Traced rows that says which row of `events` each stems from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Traced:
+    """Rows that a handler of `record` gave for `table`: key, some columns, EVENT, ORDER and AT as needed.
+
+    events: what they stem from, PLACE in front. weight: -1 where a void takes them back; it is counted in.
+    """
+
+    record: str
+    table: TableSpec
+    rows: pl.DataFrame
+    events: pl.DataFrame
+    weight: int
 
 
 class FailureBudget:
@@ -118,7 +124,7 @@ class Folder:
         if not len(events):
             return
         try:
-            yield self._void(events) if record == VOID else self._handle(record, events, 1)
+            yield self._void(events, batches) if record == VOID else self._handle(record, events, 1)
         except (Exception, SystemExit, pl.exceptions.PanicException) as error:  # noqa: BLE001 - a handler may raise anything
             if len(events) == 1:
                 failures.append(_failed(error, record, events, batches))
@@ -127,15 +133,35 @@ class Folder:
             yield from self._applied(record, events[:half], batches, failures)
             yield from self._applied(record, events[half:], batches, failures)
 
+    def trace(self, decoded: Decoded, batches: Sequence[Batch]) -> Iterator[Traced]:
+        """Every row that handlers give, before it is reduced, with the event that it stems from.
+
+        Raises what a handler raises.
+        """
+        for record, frame in decoded.frames.items():
+            live = frame.filter(~pl.col("training"))
+            parts = self._voided(live, batches) if record == VOID else [(record, live)]
+            weight = -1 if record == VOID else 1
+            for name, events in parts:
+                for table, rows in self._rows(name, events, weight):
+                    yield Traced(name, table, rows.rename({ROW: EVENT}).drop(ORDINAL), events, weight)
+
     def _handle(self, record: str, events: pl.DataFrame, weight: int) -> dict[str, list[TableDeltas]]:
         out: dict[str, list[TableDeltas]] = {}
-        frame = Frame.of_events(events, record)
+        for table, rows in self._rows(record, events, weight):
+            out.setdefault(table.name, []).append(contributions(table, rows))
+        return out
+
+    def _rows(
+        self, record: str, events: pl.DataFrame, weight: int
+    ) -> Iterator[tuple[TableSpec, pl.DataFrame]]:
+        """What the handlers of `record` answer, frame by frame: checked, weighed, with ORDER and AT as needed."""
+        frame, turns = Frame.of_events(events, record), Counter[str]()
         for name in self._projection.handlers.get(record, ()):
             for table, rows in self._by_table(getattr(self._projection, name)(frame)):
-                found = out.setdefault(table.name, [])
-                checked = _checked(table, _in_turn(rows, len(found)), events)
-                found.append(contributions(table, weigh(table, checked, weight)))
-        return out
+                told = checked(table, in_turn(rows, turns[table.name]), events)
+                turns[table.name] += 1
+                yield table, weigh(table, told, weight)
 
     def _by_table(self, deltas: Deltas) -> Iterator[tuple[TableSpec, Frame]]:
         """The frames of a handler's answer that have rows, each with its table."""
@@ -146,41 +172,43 @@ class Folder:
                 raise HandlerFailed(
                     f"a handler of several tables ({names}) returns frames by table: {{table: frame}}"
                 )
-            yield from ((tables[0], frame) for frame in _frames(deltas))
+            yield from ((tables[0], frame) for frame in frames(deltas))
             return
-        for kind, frames in deltas.items():
+        for kind, given in deltas.items():
             spec = self._projection.tables_by_class.get(kind)
             if spec is None:
                 raise HandlerFailed(
                     f"{kind!r} is no table of {self._projection.name}; give {type(self._projection).__name__}.<Table>"
                 )
-            yield from ((spec, frame) for frame in _frames(frames))
+            yield from ((spec, frame) for frame in frames(given))
 
-    def _void(self, events: pl.DataFrame) -> dict[str, list[TableDeltas]]:
+    def _void(self, events: pl.DataFrame, batches: Sequence[Batch]) -> dict[str, list[TableDeltas]]:
         """The events that a void names, through their handlers with weight -1."""
+        out: dict[str, list[TableDeltas]] = {}
+        for record, frame in self._voided(events, batches):
+            for name, deltas in self._handle(record, frame, -1).items():
+                out.setdefault(name, []).extend(deltas)
+        return out
+
+    def _voided(self, events: pl.DataFrame, batches: Sequence[Batch]) -> Iterator[tuple[str, pl.DataFrame]]:
+        """The events that voids name, by record; they stand where the void stands."""
         named = (
-            events.select("_offset", "_recorded_at", "voided")
+            events.select("_batch", "_offset", "_recorded_at", "voided")
             .explode("voided", empty_as_null=False)
             .unnest("voided")
         )
         records = named.select(
-            pl.lit(0, pl.UInt32).alias("_batch"),
+            "_batch",
             "_offset",
             "_recorded_at",
             pl.lit(None, pl.Binary).alias("key"),
             pl.col("event").str.decode("base64", strict=True).alias("value"),
         ).match_to_schema(RECORD_FRAME)
-        decoded = decode_records(records, [_NOWHERE], self._contract, self._projection.records())
+        decoded = decode_records(records, batches, self._contract, self._projection.records())
         if decoded.rejects:
             raise HandlerFailed(f"an event that the void names cannot be read: {decoded.rejects[0].reason}")
-        out: dict[str, list[TableDeltas]] = {}
         for record, frame in decoded.frames.items():
-            for name, deltas in self._handle(record, frame.filter(~pl.col("training")), -1).items():
-                out.setdefault(name, []).extend(deltas)
-        return out
-
-
-_NOWHERE = Batch("", 0, 0, 0, 0, 0, None, b"")
+            yield record, frame.filter(~pl.col("training"))
 
 
 def combine(projection: type[Projection], parts: Iterable[Folded]) -> Folded:
@@ -197,81 +225,6 @@ def combine(projection: type[Projection], parts: Iterable[Folded]) -> Folded:
         for name, found in deltas.items()
     }
     return out
-
-
-# --- a handler's answer ------------------------------------------------------------------------------
-
-
-def _frames(given: Frame | Sequence[Frame]) -> Iterator[Frame]:
-    frames = given if isinstance(given, list | tuple) else [given]
-    for frame in frames:
-        if not isinstance(frame, Frame) or not {ROW, ORDINAL} <= set(frame.polars.columns):
-            raise HandlerFailed(
-                f"a handler returns Frames made from the one it is given, not {type(frame).__name__}"
-            )
-        if len(frame):
-            yield frame
-
-
-def _in_turn(frame: Frame, turn: int) -> pl.DataFrame:
-    """The rows, with ordinals behind those of the frames before: no two rows of an event share a place in time."""
-    return frame.polars.with_columns(pl.col(ORDINAL).cast(pl.Int64) + turn * ROWS_AN_EVENT)
-
-
-def _checked(table: TableSpec, rows: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
-    """The rows with ORDER and AT, once key and columns are what the table declares."""
-    declared = {column.name: column for column in table.columns}
-    declared |= {f"{column.name}_count": column for column in table.ruled(Rule.LEVEL)}
-    if unknown := set(rows.columns) - declared.keys() - {ROW, ORDINAL}:
-        raise HandlerFailed(f"table {table.name} has no column {', '.join(sorted(unknown))}")
-    if missing := set(table.key) - set(rows.columns):
-        raise HandlerFailed(f"table {table.name} needs its key; {', '.join(sorted(missing))} is missing")
-    given = [name for name in rows.columns if name in declared]
-    typed = [_fitting(table, name, declared[name], rows[name]) for name in given]
-    return _with_time(table, rows.with_columns(typed), events)
-
-
-def _fitting(table: TableSpec, name: str, column: Column, values: pl.Series) -> pl.Series:
-    """`values` in the type that `column` declares. Raises HandlerFailed where that would change what they say."""
-    where = f"column {name} of table {table.name}"
-    if not _may_become(values.dtype, column.dtype):
-        raise HandlerFailed(f"{where} is {column.type.__name__}, and the handler gives {values.dtype}")
-    try:
-        values = values.cast(column.dtype)
-    except pl.exceptions.PolarsError as error:
-        raise HandlerFailed(f"{where} is {column.type.__name__}: {error}") from None
-    if column.rule is Rule.KEY and values.null_count():
-        raise HandlerFailed(f"null in key {where}; '' names nothing")
-    if column.rule in (Rule.SUM, Rule.LEVEL) and not values.is_between(-SUMMABLE, SUMMABLE).all():
-        raise HandlerFailed(f"{where}: a contribution beyond {SUMMABLE} cannot be summed safely")
-    if column.type is float and not values.is_finite().all():
-        raise HandlerFailed(f"{where}: NaN and infinity are no values")
-    return values
-
-
-def _may_become(given: pl.DataType, wanted: pl.DataType) -> bool:
-    """Whether a cast keeps the meaning: no text from numbers, no whole number from a fraction, no zone guessed."""
-    if given == wanted or given == pl.Null:
-        return True
-    if wanted == pl.Int64:
-        return given.is_integer() or given == pl.Boolean
-    if wanted == pl.Float64:
-        return given.is_numeric()
-    if wanted == pl.String:
-        return isinstance(given, pl.Categorical | pl.Enum)
-    return isinstance(given, pl.Datetime) and isinstance(wanted, pl.Datetime) and given.time_zone is not None
-
-
-def _with_time(table: TableSpec, rows: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
-    """ORDER and AT, as far as the given columns need them, from the events that the rows stem from."""
-    ordered = needs_order(table, rows.columns)
-    if ordered or needs_time(table, rows.columns):
-        rows = rows.with_columns(events["occurred_at"].gather(rows[ROW]).alias(AT))
-    if ordered:
-        origin = events.select("source_seq", "event_id")[rows[ROW]].with_columns(rows[AT], rows[ORDINAL])
-        key = order_key(pl.col(AT), pl.col("source_seq"), pl.col("event_id"), pl.col(ORDINAL))
-        rows = rows.with_columns(origin.select(key.alias(ORDER)))
-    return rows.drop(ROW, ORDINAL)
 
 
 # --- failures ----------------------------------------------------------------------------------------

@@ -74,7 +74,8 @@ def weigh(table: TableSpec, rows: pl.DataFrame, weight: int) -> pl.DataFrame:
     if weight == 1:
         return rows
     additive = {column.name for column in table.ruled(Rule.SUM, Rule.LEVEL)}
-    kept = [name for name in rows.columns if name in table.key or name in (ORDER, AT) or name in additive]
+    declared = {name for c in table.values for name in (c.name, f"{c.name}_count")}
+    kept = [name for name in rows.columns if name not in declared or name in additive]
     return rows.select(kept).with_columns(pl.col(c) * weight for c in kept if c in additive)
 
 

@@ -1,0 +1,88 @@
+"""A handler's answer, checked: frames that stem from the one it was given, with the columns that tables declare."""
+
+from collections.abc import Iterator, Sequence
+
+import polars as pl
+
+from tillroll.errors import HandlerFailed
+from tillroll.projection.declare import Column, Rule, TableSpec
+from tillroll.projection.frame import ORDINAL, ROW, Frame
+from tillroll.projection.merge import AT, ORDER, needs_order, needs_time, order_key
+
+__all__ = ["checked", "frames", "in_turn"]
+
+# Half a million events a commit, ten rows each, of this size: half of what 64 bits hold. Polars' sums wrap silently.
+SUMMABLE = 10**12
+ROWS_AN_EVENT = 1_000_000
+
+
+def frames(given: Frame | Sequence[Frame]) -> Iterator[Frame]:
+    frames = given if isinstance(given, list | tuple) else [given]
+    for frame in frames:
+        if not isinstance(frame, Frame) or not {ROW, ORDINAL} <= set(frame.polars.columns):
+            raise HandlerFailed(
+                f"a handler returns Frames made from the one it is given, not {type(frame).__name__}"
+            )
+        if len(frame):
+            yield frame
+
+
+def in_turn(frame: Frame, turn: int) -> pl.DataFrame:
+    """The rows, with ordinals behind those of the frames before: no two rows of an event share a place in time."""
+    return frame.polars.with_columns(pl.col(ORDINAL).cast(pl.Int64) + turn * ROWS_AN_EVENT)
+
+
+def checked(table: TableSpec, rows: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
+    """The rows with ORDER and AT, once key and columns are what the table declares."""
+    declared = {column.name: column for column in table.columns}
+    declared |= {f"{column.name}_count": column for column in table.ruled(Rule.LEVEL)}
+    if unknown := set(rows.columns) - declared.keys() - {ROW, ORDINAL}:
+        raise HandlerFailed(f"table {table.name} has no column {', '.join(sorted(unknown))}")
+    if missing := set(table.key) - set(rows.columns):
+        raise HandlerFailed(f"table {table.name} needs its key; {', '.join(sorted(missing))} is missing")
+    given = [name for name in rows.columns if name in declared]
+    typed = [_fitting(table, name, declared[name], rows[name]) for name in given]
+    return _with_time(table, rows.with_columns(typed), events)
+
+
+def _fitting(table: TableSpec, name: str, column: Column, values: pl.Series) -> pl.Series:
+    """`values` in the type that `column` declares. Raises HandlerFailed where that would change what they say."""
+    where = f"column {name} of table {table.name}"
+    if not _may_become(values.dtype, column.dtype):
+        raise HandlerFailed(f"{where} is {column.type.__name__}, and the handler gives {values.dtype}")
+    try:
+        values = values.cast(column.dtype)
+    except pl.exceptions.PolarsError as error:
+        raise HandlerFailed(f"{where} is {column.type.__name__}: {error}") from None
+    if column.rule is Rule.KEY and values.null_count():
+        raise HandlerFailed(f"null in key {where}; '' names nothing")
+    if column.rule in (Rule.SUM, Rule.LEVEL) and not values.is_between(-SUMMABLE, SUMMABLE).all():
+        raise HandlerFailed(f"{where}: a contribution beyond {SUMMABLE} cannot be summed safely")
+    if column.type is float and not values.is_finite().all():
+        raise HandlerFailed(f"{where}: NaN and infinity are no values")
+    return values
+
+
+def _may_become(given: pl.DataType, wanted: pl.DataType) -> bool:
+    """Whether a cast keeps the meaning: no text from numbers, no whole number from a fraction, no zone guessed."""
+    if given == wanted or given == pl.Null:
+        return True
+    if wanted == pl.Int64:
+        return given.is_integer() or given == pl.Boolean
+    if wanted == pl.Float64:
+        return given.is_numeric()
+    if wanted == pl.String:
+        return isinstance(given, pl.Categorical | pl.Enum)
+    return isinstance(given, pl.Datetime) and isinstance(wanted, pl.Datetime) and given.time_zone is not None
+
+
+def _with_time(table: TableSpec, rows: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
+    """ORDER and AT, as far as the given columns need them, from the events that the rows stem from (ROW)."""
+    ordered = needs_order(table, rows.columns)
+    if ordered or needs_time(table, rows.columns):
+        rows = rows.with_columns(events["occurred_at"].gather(rows[ROW]).alias(AT))
+    if ordered:
+        origin = events.select("source_seq", "event_id")[rows[ROW]].with_columns(rows[AT], rows[ORDINAL])
+        key = order_key(pl.col(AT), pl.col("source_seq"), pl.col("event_id"), pl.col(ORDINAL))
+        rows = rows.with_columns(origin.select(key.alias(ORDER)))
+    return rows
