@@ -34,7 +34,7 @@ from tillroll.log.port import (
     TopicPartition,
 )
 from tillroll.log.records import read_records
-from tillroll.log.tidying import Run, runs_of_small, together
+from tillroll.log.tidying import Run, runs_of_small, settled, together
 
 __all__ = ["PostgresLog"]
 
@@ -53,7 +53,7 @@ ATTEMPTS, PAUSE_SECONDS = (
 )  # an append that is broken off, and how much longer the pause gets each time
 SMALL_BYTES = 64_000  # of a body: such rows are put together by tidy
 TAIL_ROWS = 64  # of a partition, left alone: they are being read by those who follow
-ROWS_A_TIDY = 50_000
+ROWS_A_TIDY = 50_000  # of a partition
 ROWS_A_READ = 4_000  # single-event rows: enough to keep the decoder's native path busy
 
 _READ = """
@@ -66,12 +66,17 @@ _READ = """
              order by base_offset limit %(rows)s) as ahead) as sized
      where before < %(bytes)s order by base_offset"""
 
-# Small rows that are not at the tail, in order.
+# Where the tail of each partition begins that has one.
+_TAILS = """
+    select id, tail.base_offset from tillroll_log.partitions cross join lateral (
+        select base_offset from tillroll_log.batches where partition_id = id
+         order by base_offset desc offset %(tail)s - 1 limit 1) as tail"""
+
+# Small rows in order, from where it was tidied to the tail.
 _SMALL = """
-    select partition_id, base_offset, count, raw_bytes from (
-        select *, row_number() over (partition by partition_id order by base_offset desc) as from_end
-          from tillroll_log.batches) as b
-     where raw_bytes < %(small)s and from_end > %(tail)s order by partition_id, base_offset limit %(most)s"""
+    select partition_id, base_offset, count, raw_bytes from tillroll_log.batches
+     where partition_id = %(id)s and base_offset >= %(start)s and base_offset < %(tail)s and raw_bytes < %(small)s
+     order by base_offset limit %(most)s"""
 
 _TAKE = """
     delete from tillroll_log.batches where partition_id = %(partition_id)s and base_offset between %(first)s and %(last)s
@@ -89,6 +94,7 @@ class PostgresLog:
     def __init__(self, conninfo: str):
         self._database = Database(conninfo, "log")
         self._ids: dict[TopicPartition, int] = {}
+        self._tidied: dict[int, int] = {}  # by partition id, see settled
         self._identity: str | None = None
 
     @property
@@ -182,10 +188,8 @@ class PostgresLog:
         of its rate, and five times the space. Safe beside readers, writers and itself.
         """
         with self._open() as connection:
-            rows = connection.execute(
-                _SMALL, {"small": SMALL_BYTES, "tail": TAIL_ROWS, "most": ROWS_A_TIDY}
-            ).fetchall()
-        return sum(self._put_together(run) for run in runs_of_small(rows))
+            tails = connection.execute(_TAILS, {"tail": TAIL_ROWS}).fetchall()
+        return sum(self._tidy(id_, tail) for id_, tail in tails if tail > self._tidied.get(id_, 0))
 
     def subscribe(
         self, topics: Sequence[str], group: str, on_assigned: OnAssigned, on_revoked: OnRevoked
@@ -269,6 +273,19 @@ class PostgresLog:
             "_offset", pl.col("_recorded_at").dt.epoch("ms")
         )
         return int(times.filter(pl.col("_recorded_at") >= wanted)["_offset"][0])
+
+    def _tidy(self, id_: int, tail: int) -> int:
+        """Look at what came since the last time, and at the run that was open then."""
+        rows = self._small_rows(id_, self._tidied.get(id_, 0), tail)
+        gone = {run.first: self._put_together(run) for run in runs_of_small(rows)}
+        others = [first for first, went in gone.items() if not went]  # to be looked at again
+        self._tidied[id_] = min([*others, settled(rows, tail, len(rows) == ROWS_A_TIDY)])
+        return sum(gone.values())
+
+    def _small_rows(self, id_: int, start: int, tail: int) -> list[tuple[int, int, int, int]]:
+        what = {"id": id_, "start": start, "tail": tail, "small": SMALL_BYTES, "most": ROWS_A_TIDY}
+        with self._open() as connection:
+            return [(row[0], row[1], row[2], row[3]) for row in connection.execute(_SMALL, what)]
 
     def _put_together(self, run: Run) -> int:
         with self._open() as connection:

@@ -1,7 +1,9 @@
 """Small batches put together: fewer rows, the same events at the same offsets and times."""
 
+import random
 import threading
 import uuid
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import pairwise
 
@@ -10,9 +12,9 @@ import pytest
 
 from tillroll.contract.registry import load_contract
 from tillroll.log.port import Record, TopicPartition
-from tillroll.log.postgres import TAIL_ROWS, PostgresLog
+from tillroll.log.postgres import SMALL_BYTES, TAIL_ROWS, PostgresLog
 from tillroll.log.records import read_records
-from tillroll.log.tidying import FEWEST, JOINED_BYTES, Run, runs_of_small
+from tillroll.log.tidying import FEWEST, JOINED_BYTES, Row, Run, runs_of_small, settled
 
 STOCK = TopicPartition("stock", 0)
 
@@ -80,3 +82,82 @@ def test_a_run_ends_at_a_gap_at_another_partition_and_when_it_is_full() -> None:
     ]
     large = [(1, n, 1, JOINED_BYTES // 10) for n in range(25)]
     assert [run.rows for run in runs_of_small(large)] == [10, 10]
+
+
+class _Noting(PostgresLog):
+    """Notes how many rows it looked at."""
+
+    def __init__(self, conninfo: str) -> None:
+        super().__init__(conninfo)
+        self.looked = 0
+
+    def _small_rows(self, id_: int, start: int, tail: int) -> list[Row]:
+        rows = super()._small_rows(id_, start, tail)
+        self.looked += len(rows)
+        return rows
+
+
+@pytest.fixture
+def noting(log: PostgresLog, postgres_url: str) -> Iterator[_Noting]:
+    noting = _Noting(postgres_url)
+    yield noting
+    noting.close()
+
+
+def test_who_looks_on_where_the_last_time_ended_leaves_nothing_for_who_looks_at_everything(
+    log: PostgresLog, noting: _Noting, postgres_url: str
+) -> None:
+    chance, gone = random.Random("tidy"), []
+    _append(log, TAIL_ROWS)
+    for _ in range(40):
+        _append(log, chance.choice([0, 2, 3, 5, 60]))
+        _append(log, chance.choice([0, 0, 0, 1]), SMALL_BYTES)
+        before = _everything(log)
+        gone.append(noting.tidy())
+        assert _everything(log).equals(before)
+        fresh = PostgresLog(postgres_url)
+        assert fresh.tidy() == 0
+        fresh.close()
+    assert sum(map(bool, gone)) > 10
+
+
+def test_what_is_settled_is_not_looked_at_again(log: PostgresLog, noting: _Noting) -> None:
+    """Small rows that nothing can join, and what stands behind them."""
+    for _ in range(20):
+        _append(log, FEWEST - 1)
+        _append(log, 1, SMALL_BYTES)
+    _append(log, TAIL_ROWS)
+    assert noting.tidy() == 0
+    assert noting.looked == 20 * (FEWEST - 1)
+    noting.looked = 0
+    assert noting.tidy() == 0
+    _append(log, 5)
+    noting.tidy()
+    assert noting.looked == 5
+    _append(log, FEWEST)
+    assert noting.tidy() == 5 + FEWEST - 1
+
+
+def test_only_a_run_that_reaches_the_end_can_grow() -> None:
+    run = [(1, n, 1, 10) for n in range(5, 9)]
+    assert settled([], 20, False) == 20
+    assert settled(run, 9, False) == 5
+    assert settled(run, 10, False) == 10
+    assert settled(run, 10, True) == 5
+    assert settled([(1, 0, 2, 10), *run], 9, False) == 5
+
+
+def test_what_somebody_else_had_in_hand_is_looked_at_again(noting: _Noting, log: PostgresLog) -> None:
+    """Another one joined a part of the run between the look and the joining."""
+    _append(log, 3 * FEWEST + TAIL_ROWS)
+
+    class Late(_Noting):
+        def _put_together(self, run: Run) -> int:
+            return super()._put_together(run._replace(rows=run.rows + 1))
+
+    late = Late(noting._database.conninfo)
+    assert late.tidy() == 0
+    late.looked = 0
+    assert late.tidy() == 0
+    assert late.looked == 3 * FEWEST
+    late.close()
