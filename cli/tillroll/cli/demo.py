@@ -32,15 +32,18 @@ def demo(given: Given) -> None:
 
 
 def _lines(story: "Iterable[Said | Shown]") -> Iterator[str]:
+    """An empty line before each table and heading, and after a table."""
     from tillroll.services.demo import Said
 
+    after_table = False
     for part in story:
-        if isinstance(part, Said):
-            yield f"\n{click.style(part.text, bold=True)}" if part.heading else part.text
-        else:
+        if not isinstance(part, Said):
             yield f"\n{part.title}"
             yield from table(part.columns, part.rows)
-            yield ""
+        else:
+            text = click.style(part.text, bold=True) if part.heading else part.text
+            yield f"\n{text}" if part.heading or after_table else text
+        after_table = not isinstance(part, Said)
 
 
 def _data(part: "Said | Shown") -> dict[str, Any]:
