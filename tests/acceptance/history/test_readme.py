@@ -1,4 +1,4 @@
-"""The commands of README.md do what it says, as they are written there (issue 3, done when 1, 4 and 7)."""
+"""The commands of README.md do what it says, as they are written there."""
 
 import os
 import re
@@ -63,7 +63,7 @@ def demonstrated(cloned: Path) -> str:
 
 
 def test_every_line_of_a_block_is_run_by_one_of_these_tests() -> None:
-    known = commands("tillroll", "make", "export", ".")
+    known = commands("tillroll", "make", "export", "rm", ".")
     assert known == [line.split("#")[0].strip() for block in BLOCKS for line in block.splitlines() if line]
 
 
@@ -100,6 +100,27 @@ def test_the_new_projection_works_by_the_commands_it_names(cloned: Path, demonst
     assert [step.split()[0] for step in steps] == ["pytest", "export", "tillroll", "tillroll"]
     told = run("\n".join([activate, *steps]), folder, TILLROLL_DATA="../.tillroll")
     assert re.search(r"[1-9]\d* passed", told)
+
+
+def test_starting_over_leaves_nothing_and_the_next_command_begins_anew(
+    cloned: Path, demonstrated: str
+) -> None:
+    """In a folder of its own, whose server has stopped with its last command; both commands find it so."""
+    (block,) = [block for block in BLOCKS if "rm -rf" in block]
+    folder, activate = cloned / "over", ". ../.venv/bin/activate\n"
+    folder.mkdir()
+    project = "tillroll project locations --once; tillroll query locations --json; tillroll status --json"
+    event = (
+        '{"type": "LocationDescribed", "event_id": "019cf0a2-0000-7000-8000-000000000001", "source": "s", '
+        '"channel": "store", "occurred_at": "2026-03-14T12:00:00Z", "location_id": "store-7", "name": "Seven", "kind": "store"}'
+    )
+    (folder / "one.ndjson").write_text(event + "\n")
+    before = run(activate + "tillroll publish one.ndjson\n" + project, folder)
+    assert "store-7" in before
+    assert not (folder / ".tillroll" / "postgres" / "postmaster.pid").exists()
+    run(block, folder)
+    assert not (folder / ".tillroll").exists()
+    assert "store-7" not in run(activate + project, folder)
 
 
 @pytest.mark.kafka
