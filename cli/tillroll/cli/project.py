@@ -52,13 +52,24 @@ def project(given: Given, names: tuple[str, ...], once: bool, no_admission: bool
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What became of one projection."""
+    """What became of one projection.
+
+    state: ended, failed, or stalled: it did not fail itself, but could read no further since admission failed.
+    """
 
     projection: str
     events: int
     dead_letters: int
     events_per_second: int
+    state: str
     error: str | None
+
+    @classmethod
+    def of(cls, done: "Done", stalled: bool) -> "Row":
+        """What `done` says; stalled: admission failed."""
+        state = "failed" if done.error else "stalled" if stalled else "ended"
+        error = _told(done.error) if done.error else None
+        return cls(done.name, done.events, done.dead, round(done.rate), state, error)
 
 
 @dataclass(frozen=True)
@@ -73,9 +84,8 @@ class Projected:
         from tillroll.services.projector.runner import ADMISSION, TIDYING
 
         told = [done for done in results if done.name not in (ADMISSION, TIDYING) or done.error]
-        return cls(
-            [Row(d.name, d.events, d.dead, round(d.rate), _told(d.error) if d.error else None) for d in told]
-        )
+        stalled = any(done.name == ADMISSION and done.error for done in results)
+        return cls([Row.of(done, stalled) for done in told])
 
     @property
     def exit_code(self) -> int:
@@ -84,8 +94,10 @@ class Projected:
 
     def text(self) -> Iterator[str]:
         """See Result."""
-        rows = [(r.projection, r.events, r.dead_letters, r.events_per_second) for r in self.projections]
-        yield from table(("projection", "events", "dead letters", "events/s"), rows)
+        rows = [
+            (r.projection, r.state, r.events, r.dead_letters, r.events_per_second) for r in self.projections
+        ]
+        yield from table(("projection", "state", "events", "dead letters", "events/s"), rows)
 
 
 class _Display:
