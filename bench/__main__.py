@@ -12,9 +12,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bench import report
+from bench import docs, report, targets
 from bench.machine import machine
 from bench.sections import Section
+from bench.sections.growth import growth, projections
+from bench.sections.latency import latency
 from bench.sections.rebuild import rebuild, sides
 from bench.sections.writing import writing
 from bench.sizes import FULL, QUICK, SMOKE, Sizes
@@ -27,6 +29,9 @@ SECTIONS: dict[str, Callable[[Stage, Sizes], list[Section]]] = {
     "flat": rebuild,
     "sides": sides,
     "writing": writing,
+    "latency": latency,
+    "growth": growth,
+    "projections": projections,
 }
 
 
@@ -34,6 +39,7 @@ def run(sizes: Sizes, only: list[str]) -> dict[str, Any]:
     """The results of the sections named, of all if none is."""
     sections: list[Section] = []
     with stage() as servers:
+        version = servers.version()
         for name, section in SECTIONS.items():
             if only and name not in only:
                 continue
@@ -41,7 +47,7 @@ def run(sizes: Sizes, only: list[str]) -> dict[str, Any]:
             sections += section(servers, sizes)
     return {
         "sizes": sizes.name,
-        "machine": machine(),
+        "machine": machine() | {"postgres": version},
         "sections": [section.as_json() for section in sections],
     }
 
@@ -57,6 +63,7 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--events", type=int, help="events of the first history")
     parser.add_argument("--runs", type=int, help="runs that count, of every contender")
+    parser.add_argument("--docs", action="store_true", help="write docs/performance.md and its plots anew")
     return parser.parse_args()
 
 
@@ -71,7 +78,9 @@ def main() -> None:
     results = run(sizes, asked.only)
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / f"{sizes.name}.json").write_text(json.dumps(results, indent=1) + "\n")
-    print(report.tables(results))
+    print(f"{report.tables(results)}\n\n{targets.table(results)}")
+    if asked.docs:
+        docs.write(results)
 
 
 if __name__ == "__main__":

@@ -144,9 +144,9 @@ class Ground:
             return self._receipts(answer["first"])
         return facts
 
-    def play(self, scenarios: list[Scenario], runs: int) -> None:
+    def play(self, scenarios: list[Scenario], runs: int, warm: bool = True) -> None:
         """Everybody, interleaved."""
-        play(scenarios, runs, self.stage.database, self.stage.drop)
+        play(scenarios, runs, self.stage.database, self.stage.drop, warm)
 
     def leave(self) -> None:
         """Make room."""

@@ -55,8 +55,8 @@ def _processor() -> str:
 def _kafka() -> str:
     """The version that deploy/kafka fetches."""
     pom = Path(__file__).parents[1] / "deploy" / "kafka" / "pom.xml"
-    found = [line.strip() for line in _lines(pom) if "<kafka.version>" in line]
-    return found[0].partition(">")[2].partition("<")[0] if found else "unknown"
+    found = [line for line in _lines(pom) if "<groupId>org.apache.kafka</groupId>" in line]
+    return found[0].partition("<version>")[2].partition("<")[0] if found else "unknown"
 
 
 def _lines(path: Path) -> list[str]:

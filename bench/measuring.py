@@ -7,9 +7,9 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-__all__ = ["Contender", "Failed", "Scenario", "as_json", "measure", "play"]
+__all__ = ["Contender", "Failed", "Running", "Scenario", "as_json", "measure", "play"]
 
 REPOSITORY = Path(__file__).parents[1]
 ENVIRONMENTS = REPOSITORY / ".venv-peers"
@@ -50,16 +50,9 @@ class Scenario:
 
 def measure(contender: Contender, store: str = "") -> dict[str, Any]:
     """The answer of one run: events, seconds, cpu, peak, and what else the contender tells. Raises Failed."""
-    python = _python(contender.environment)
-    command = [
-        python,
-        "-m",
-        f"bench.contenders.{contender.module}",
-        json.dumps(contender.job | {"store": store}),
-    ]
     try:
         done = subprocess.run(
-            command,
+            _command(contender, store),
             capture_output=True,
             text=True,
             check=False,
@@ -69,9 +62,43 @@ def measure(contender: Contender, store: str = "") -> dict[str, Any]:
         )
     except subprocess.TimeoutExpired:
         raise Failed(f"took longer than {LONGEST:.0f} s") from None
-    if done.returncode:
-        raise Failed(_reason(done.stderr))
-    return dict(json.loads(done.stdout.splitlines()[-1]))
+    return _answer(done.returncode, done.stdout, done.stderr)
+
+
+class Running:
+    """A contender that goes on until it is told to `finish` by the end of its stdin. A context manager."""
+
+    def __init__(self, contender: Contender, store: str):
+        self._process = subprocess.Popen(
+            _command(contender, store),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=REPOSITORY,
+            env=_variables(),
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.communicate()
+
+    @property
+    def ended(self) -> bool:
+        """Whether it has ended by itself, which it should not."""
+        return self._process.poll() is not None
+
+    def finish(self) -> dict[str, Any]:
+        """Its answer. Raises Failed."""
+        try:
+            out, errors = self._process.communicate("", timeout=60)
+        except subprocess.TimeoutExpired:
+            raise Failed("does not end") from None
+        return _answer(self._process.returncode, out, errors)
 
 
 def play(
@@ -116,6 +143,17 @@ def _once(
     finally:
         if store:
             drop(store)
+
+
+def _command(contender: Contender, store: str) -> list[str]:
+    job = json.dumps(contender.job | {"store": store})
+    return [_python(contender.environment), "-m", f"bench.contenders.{contender.module}", job]
+
+
+def _answer(code: int, out: str, errors: str) -> dict[str, Any]:
+    if code:
+        raise Failed(_reason(errors))
+    return dict(json.loads(out.splitlines()[-1]))
 
 
 def _python(environment: str | None) -> str:

@@ -38,6 +38,11 @@ class Stage:
         with psycopg.connect(self._postgres, autocommit=True) as connection:
             connection.execute(statement.encode())
 
+    def version(self) -> str:
+        """PostgreSQL's."""
+        with psycopg.connect(self._postgres) as connection:
+            return str(connection.info.server_version // 10_000)
+
     @contextmanager
     def kafka(self) -> Iterator[str]:
         """host:port of a broker of our own without topics; gone afterwards with its data."""

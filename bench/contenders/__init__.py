@@ -9,12 +9,13 @@ without it.
 import json
 import resource
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-__all__ = ["cpu", "peak", "run"]
+__all__ = ["cpu", "peak", "run", "when_told"]
 
 
 def run(contender: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
@@ -42,3 +43,13 @@ def peak() -> int:
         found = [line.split()[1] for line in status.read_text().splitlines() if line.startswith("VmHWM")]
         return int(found[0]) * 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def when_told(stop: Callable[[], None]) -> None:
+    """Call `stop` once stdin is closed: how a contender that would go on for ever is told to end."""
+
+    def wait() -> None:
+        sys.stdin.read()
+        stop()
+
+    threading.Thread(target=wait, daemon=True).start()

@@ -85,10 +85,10 @@ class _Writers:
     def _grown(self, store: str, answer: dict[str, Any]) -> bool:
         """Whether Kafka holds as many more as were written."""
         before, self._held = self._held, _held(f"kafka://{self.kafka}")
-        return self._held - before == self.events + answer["extra"]
+        return bool(self._held - before == self.events + answer["extra"])
 
     def _filled(self, store: str, answer: dict[str, Any]) -> bool:
-        return _held(store) == self.events + answer["extra"]
+        return bool(_held(store) == self.events + answer["extra"])
 
 
 def _stored(store: str, answer: dict[str, Any]) -> bool:

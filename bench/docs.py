@@ -1,0 +1,111 @@
+"""Results into docs/performance.md, between its markers, and the plots beside it: ``python -m bench.docs RESULTS``."""
+
+import argparse
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from bench import report, targets
+from bench.plot import Bar, bars, lines
+
+__all__ = ["between", "generated", "plots", "write"]
+
+DOCS = Path(__file__).parents[1] / "docs"
+BEGIN, END = "<!-- bench: from here on generated -->", "<!-- bench: to here -->"
+
+
+def write(results: dict[str, Any], docs: Path = DOCS) -> None:
+    """The page and the plots of `results`."""
+    page = docs / "performance.md"
+    folder = docs / "plots"
+    folder.mkdir(exist_ok=True)
+    drawn = dict(plots(results))
+    for name, svg in drawn.items():
+        (folder / f"{name}.svg").write_text(svg, encoding="utf-8")
+    text = page.read_text(encoding="utf-8")
+    page.write_text(between(text, generated(results, list(drawn))), encoding="utf-8")
+
+
+def between(page: str, text: str) -> str:
+    """`page` with `text` between its markers. Raises ValueError where they are missing."""
+    before, begin, rest = page.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"docs/performance.md lacks its markers: {BEGIN} ... {END}")
+    return f"{before}{BEGIN}\n\n{text}\n\n{END}{after}"
+
+
+def generated(results: dict[str, Any], drawn: list[str]) -> str:
+    """Targets, plots, tables and the machine."""
+    shown = "\n\n".join(f"![{name}](plots/{name}.svg)" for name in drawn)
+    parts = [_machine(results), "### Targets", targets.table(results), "### Plots", shown, "### Tables"]
+    return "\n\n".join([*parts, report.tables(results)])
+
+
+def plots(results: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Name and SVG of every plot that the results have figures for."""
+    found = {section["name"]: section for section in results["sections"]}
+    for name, title in (
+        ("flat", "Rebuilding one read model, events a second"),
+        ("import", "Importing, events a second"),
+    ):
+        if name in found and (drawn := _bars(found[name])):
+            yield ("rebuild" if name == "flat" else name), bars(title, drawn)
+    growing = {
+        log: _growth(found[f"growth on {log}"])
+        for log in ("Kafka", "PostgresLog")
+        if f"growth on {log}" in found
+    }
+    if all(growing.values()) and growing:
+        yield (
+            "growth",
+            lines("Rebuild as the history grows, events a second", growing, "events in the history"),
+        )
+    if "latency" in found and (waits := _waits(found["latency"])):
+        yield "latency", lines("Publish to visible, milliseconds", waits, "events a second")
+
+
+def _bars(section: dict[str, Any]) -> list[Bar]:
+    return [
+        Bar(one["name"], report.rate(one), *report.spread(one), one["name"].startswith("tillroll"))
+        for one in section["scenarios"]
+        if one["runs"]
+    ]
+
+
+def _growth(section: dict[str, Any]) -> list[tuple[float, float]]:
+    """(events, events a second) of each size; the name says the size."""
+    sizes = [(one["name"].split(" ")[1], one) for one in section["scenarios"] if one["runs"]]
+    return [(float(size.replace(",", "")), report.rate(one)) for size, one in sizes]
+
+
+def _waits(section: dict[str, Any]) -> dict[str, list[tuple[float, float]]]:
+    out: dict[str, list[tuple[float, float]]] = {}
+    for row in section["rows"]:
+        for share in ("p50", "p99"):
+            if isinstance(row.get(share), float) and row[share] != float("inf"):
+                name = f"{row['log'].partition(',')[0]}, {share}"
+                out.setdefault(name, []).append((row["events/s"], row[share]))
+    return out
+
+
+def _machine(results: dict[str, Any]) -> str:
+    machine = results["machine"]
+    libraries = ", ".join(f"{name} {version}" for name, version in machine["libraries"].items())
+    return (
+        f"Run of {machine['at']}, sizes {results['sizes']}, commit {machine['commit']}, {machine['cores']} cores "
+        f"({machine['processor']}), {machine['memory_gib']} GiB, {machine['system']}, Python {machine['python']}, "
+        f"PostgreSQL {machine['postgres']}, Kafka {machine['kafka']}; {libraries}."
+    )
+
+
+def main() -> None:
+    """Write the page anew."""
+    parser = argparse.ArgumentParser(prog="bench.docs", description=__doc__)
+    parser.add_argument("results", type=Path, help="a file of bench/results")
+    write(json.loads(parser.parse_args().results.read_text(encoding="utf-8")))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,149 @@
+"""What tillroll means to reach, as ratios within one run, worked out from its results."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from bench.report import rate
+
+__all__ = ["TARGETS", "Target", "table"]
+
+Results = dict[str, Any]
+
+LOOP = "kafka-python loop, commit per event"
+FIVE_HUNDRED = "kafka-python loop, commit per 500"
+QUIX = "quixstreams, PostgreSQL sink"
+EVENTSOURCING = "eventsourcing on PostgreSQL, tracked projection"
+CONSUME = "ceiling: librdkafka into nothing"
+KAFKA, POSTGRES = "tillroll, Kafka", "tillroll, PostgresLog"
+
+
+@dataclass(frozen=True)
+class Target:
+    """A figure worked out of the results and where it should be: at least `least`, or at most `most`."""
+
+    what: str
+    figure: Callable[[Results], float]
+    least: float | None = None
+    most: float | None = None
+    unit: str = "×"
+
+    def met(self, figure: float) -> bool:
+        """Whether `figure` is where it should be."""
+        return (self.least is None or figure >= self.least) and (self.most is None or figure <= self.most)
+
+    @property
+    def wanted(self) -> str:
+        """The bound, in words."""
+        bound = f">= {self.least:g}" if self.least is not None else f"<= {self.most:g}"
+        return f"{bound} {self.unit}"
+
+
+def table(results: Results) -> str:
+    """Every target with what this run reached; one whose contenders did not run says so."""
+    lines = ["| target | wanted | reached | |", "|---|--:|--:|---|"]
+    return "\n".join(lines + [_line(target, results) for target in TARGETS])
+
+
+def _line(target: Target, results: Results) -> str:
+    try:
+        figure = target.figure(results)
+    except (LookupError, StopIteration, ArithmeticError, ValueError):
+        return f"| {target.what} | {target.wanted} | | not measured |"
+    told = f"{figure:,.0f}" if figure >= 100 else f"{figure:,.2f}"
+    return f"| {target.what} | {target.wanted} | {told} | {'met' if target.met(figure) else '**missed**'} |"
+
+
+def _ratio(section: str, name: str, other: str, other_section: str = "") -> Callable[[Results], float]:
+    def figure(results: Results) -> float:
+        return _rate(results, section, name) / _rate(results, other_section or section, other)
+
+    return figure
+
+
+def _section(results: Results, name: str) -> dict[str, Any]:
+    return next(dict(section) for section in results["sections"] if section["name"] == name)
+
+
+def _rate(results: Results, section: str, name: str) -> float:
+    return rate(next(one for one in _section(results, section)["scenarios"] if one["name"] == name))
+
+
+def _waits(log: str, column: str, events: int = 1_000) -> Callable[[Results], float]:
+    def figure(results: Results) -> float:
+        rows = _section(results, "latency")["rows"]
+        return float(
+            next(row for row in rows if row["log"].startswith(log) and row["events/s"] == events)[column]
+        )
+
+    return figure
+
+
+def _growth(results: Results) -> float:
+    """Cost per event at the largest history against that at a million, the worse of the two logs."""
+    costs = []
+    for log in ("Kafka", "PostgresLog"):
+        found = {one["name"]: rate(one) for one in _section(results, f"growth on {log}")["scenarios"]}
+        million = found.pop("tillroll, 1,000,000 events")
+        costs.append(million / list(found.values())[-1])
+    return max(costs)
+
+
+def _memory(results: Results) -> float:
+    """GiB, the largest peak of a process of tillroll's."""
+    peaks = [
+        run["peak"] / (2 if "two processes" in scenario["name"] else 1)
+        for section in results["sections"]
+        for scenario in section["scenarios"]
+        for run in scenario["runs"]
+        if scenario["name"].startswith("tillroll")
+    ]
+    return float(max(peaks)) / 2**30
+
+
+TARGETS = (
+    Target(
+        "rebuild, flat, Kafka, against the loop with a commit per event", _ratio("flat", KAFKA, LOOP), 150
+    ),
+    Target("... with a commit per 500", _ratio("flat", KAFKA, FIVE_HUNDRED), 40),
+    Target("... against Quix Streams", _ratio("flat", KAFKA, QUIX), 12),
+    Target("... against the eventsourcing library", _ratio("flat", KAFKA, EVENTSOURCING), 15),
+    Target("... against librdkafka consuming into nothing", _ratio("flat", KAFKA, CONSUME), 1),
+    Target("two processes against one", _ratio("flat", "tillroll, Kafka, two processes", KAFKA), 1.6),
+    Target("rebuild, nested orders, lines, against the loop", _ratio("orders", KAFKA, LOOP), 60),
+    Target("PostgresLog, big batches, against Kafka", _ratio("flat", POSTGRES, KAFKA), 1),
+    Target(
+        "PostgresLog of single-event appends, against Kafka",
+        _ratio("flat", "tillroll, PostgresLog of single-event appends", KAFKA),
+        0.6,
+    ),
+    Target(
+        "store_availability, a Level with 1 % counts, Kafka, against the loop",
+        _ratio("flat", "tillroll store_availability, Kafka", LOOP),
+        50,
+    ),
+    Target(
+        "encoding frames, against fastavro and kafka-python's builder",
+        _ratio("encoding", "tillroll", "fastavro, kafka-python's builder"),
+        8,
+    ),
+    Target(
+        "import into PostgresLog, against eventsourcing's append",
+        _ratio("import", POSTGRES, "eventsourcing on PostgreSQL"),
+        20,
+    ),
+    Target(
+        "import into Kafka, against kafka-python's idempotent producer",
+        _ratio("import", KAFKA, "kafka-python's idempotent producer, fastavro"),
+        3,
+    ),
+    Target(
+        "publish to visible at 1,000/s, PostgresLog, p50", _waits("PostgresLog", "p50"), most=5, unit="ms"
+    ),
+    Target(
+        "publish to visible at 1,000/s, PostgresLog, p99", _waits("PostgresLog", "p99"), most=20, unit="ms"
+    ),
+    Target("publish to visible at 1,000/s, Kafka, p99", _waits("Kafka", "p99"), most=50, unit="ms"),
+    Target("cost per event, largest history against a million", _growth, most=1.15),
+    Target("memory of a process, largest", _memory, most=1, unit="GiB"),
+)
