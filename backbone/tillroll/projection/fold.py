@@ -2,7 +2,7 @@
 
 import traceback
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import polars as pl
@@ -35,11 +35,16 @@ class Failure:
 
 @dataclass
 class Folded:
-    """Contributions by table name, what failed, and how many events were taken."""
+    """Contributions by table name, what failed, how many events were taken, and the event_ids that voids took back."""
 
     deltas: dict[str, TableDeltas] = field(default_factory=dict)
     failures: list[Failure] = field(default_factory=list)
     events: int = 0
+    taken_back: set[str] = field(default_factory=set)
+
+
+TakenBack = Callable[[Collection[str]], Collection[str]]
+"""Given event_ids, says which of them voids have taken back already."""
 
 
 EVENT = "_event"
@@ -91,10 +96,16 @@ class FailureBudget:
 
 
 class Folder:
-    """Runs one projection's handlers."""
+    """Runs one projection's handlers.
 
-    def __init__(self, projection: Projection, contract: Contract):
+    taken_back: asked when there are voids, since an event is taken back once however many voids name it
+    (docs/decisions/0011-voids-once.md); without it the folder remembers what it took back itself.
+    """
+
+    def __init__(self, projection: Projection, contract: Contract, taken_back: TakenBack | None = None):
         self._projection, self._contract = projection, contract
+        self._remembered: set[str] = set()
+        self._taken_back = taken_back or self._remembered.intersection
         self.wanted = projection.records() | {VOID}
 
     def fold(self, decoded: Decoded, batches: Sequence[Batch]) -> Folded:
@@ -103,15 +114,27 @@ class Folder:
         Training events are passed over; what a TransactionVoided names is counted with weight -1.
         """
         out = Folded(failures=[_rejected(reject) for reject in decoded.rejects])
+        known = self._known(decoded)
+        gone = set(known)
         parts: dict[str, list[TableDeltas]] = {}
         for record, frame in decoded.frames.items():
             out.events += len(frame)
             live = frame.filter(~pl.col("training"))
-            for found in self._applied(record, live, batches, out.failures):
+            for found in self._applied(record, live, batches, gone, out.failures):
                 for name, deltas in found.items():
                     parts.setdefault(name, []).extend(deltas)
         out.deltas = {name: reduce(self._projection.table(name), given) for name, given in parts.items()}
+        out.taken_back = gone - known
+        self._remembered |= out.taken_back
         return out
+
+    def _known(self, decoded: Decoded) -> set[str]:
+        """Events that voids in `decoded` name and earlier ones took back."""
+        voids = decoded.frames.get(VOID)
+        if voids is None:
+            return set()
+        named = voids.select(pl.col("voided").list.eval(pl.element().struct.field("event_id")).explode())
+        return set(self._taken_back(set(named["voided"].drop_nulls().to_list())))
 
     def unstorable(self, record: str, event: pl.DataFrame, batches: Sequence[Batch]) -> Failure:
         """The failure of an event (a frame of one row) whose values the store cannot hold."""
@@ -119,32 +142,40 @@ class Folder:
         return _failed(HandlerFailed(reason), record, event, batches)
 
     def _applied(
-        self, record: str, events: pl.DataFrame, batches: Sequence[Batch], failures: list[Failure]
+        self,
+        record: str,
+        events: pl.DataFrame,
+        batches: Sequence[Batch],
+        gone: set[str],
+        failures: list[Failure],
     ) -> Iterator[Mapping[str, list[TableDeltas]]]:
         if not len(events):
             return
         try:
-            yield self._void(events, batches) if record == VOID else self._handle(record, events, 1)
+            yield self._void(events, batches, gone) if record == VOID else self._handle(record, events, 1)
         except (Exception, SystemExit, pl.exceptions.PanicException) as error:  # noqa: BLE001 - a handler may raise anything
             if len(events) == 1:
                 failures.append(_failed(error, record, events, batches))
                 return
             half = len(events) // 2
-            yield from self._applied(record, events[:half], batches, failures)
-            yield from self._applied(record, events[half:], batches, failures)
+            yield from self._applied(record, events[:half], batches, gone, failures)
+            yield from self._applied(record, events[half:], batches, gone, failures)
 
     def trace(self, decoded: Decoded, batches: Sequence[Batch]) -> Iterator[Traced]:
         """Every row that handlers give, before it is reduced, with the event that it stems from.
 
         Raises what a handler raises.
         """
+        gone = self._known(decoded)
         for record, frame in decoded.frames.items():
             live = frame.filter(~pl.col("training"))
-            parts = self._voided(live, batches) if record == VOID else [(record, live)]
+            parts = self._voided(live, batches, gone) if record == VOID else [(record, live)]
             weight = -1 if record == VOID else 1
             for name, events in parts:
                 for table, rows in self._rows(name, events, weight):
                     yield Traced(name, table, rows.rename({ROW: EVENT}).drop(ORDINAL), events, weight)
+                if record == VOID:
+                    self._remembered |= set(events["event_id"])
 
     def _handle(self, record: str, events: pl.DataFrame, weight: int) -> dict[str, list[TableDeltas]]:
         out: dict[str, list[TableDeltas]] = {}
@@ -182,16 +213,23 @@ class Folder:
                 )
             yield from ((spec, frame) for frame in frames(given))
 
-    def _void(self, events: pl.DataFrame, batches: Sequence[Batch]) -> dict[str, list[TableDeltas]]:
-        """The events that a void names, through their handlers with weight -1."""
+    def _void(
+        self, events: pl.DataFrame, batches: Sequence[Batch], gone: set[str]
+    ) -> dict[str, list[TableDeltas]]:
+        """The events that voids name, through their handlers with weight -1; then they are `gone` too."""
         out: dict[str, list[TableDeltas]] = {}
-        for record, frame in self._voided(events, batches):
+        taken = set[str]()
+        for record, frame in self._voided(events, batches, gone):
+            taken |= set(frame["event_id"])
             for name, deltas in self._handle(record, frame, -1).items():
                 out.setdefault(name, []).extend(deltas)
+        gone |= taken
         return out
 
-    def _voided(self, events: pl.DataFrame, batches: Sequence[Batch]) -> Iterator[tuple[str, pl.DataFrame]]:
-        """The events that voids name, by record; they stand where the void stands."""
+    def _voided(
+        self, events: pl.DataFrame, batches: Sequence[Batch], gone: Collection[str]
+    ) -> Iterator[tuple[str, pl.DataFrame]]:
+        """The events that voids name and that are not `gone` yet, each once, by record; they stand where the void stands."""
         named = (
             events.select("_batch", "_offset", "_recorded_at", "voided")
             .explode("voided", empty_as_null=False)
@@ -208,7 +246,11 @@ class Folder:
         if decoded.rejects:
             raise HandlerFailed(f"an event that the void names cannot be read: {decoded.rejects[0].reason}")
         for record, frame in decoded.frames.items():
-            yield record, frame.filter(~pl.col("training"))
+            other = frame.join(named, on=("_batch", "_offset", "event_id"), how="anti")
+            if len(other):
+                raise HandlerFailed(f"the void gives event {other['event_id'][0]} under another event_id")
+            live = frame.filter(~pl.col("training") & ~pl.col("event_id").is_in(list(gone)))
+            yield record, live.unique("event_id", keep="first", maintain_order=True)
 
 
 def combine(projection: type[Projection], parts: Iterable[Folded]) -> Folded:
@@ -218,6 +260,7 @@ def combine(projection: type[Projection], parts: Iterable[Folded]) -> Folded:
     for part in parts:
         out.failures += part.failures
         out.events += part.events
+        out.taken_back |= part.taken_back
         for name, found in part.deltas.items():
             deltas.setdefault(name, []).append(found)
     out.deltas = {

@@ -1,13 +1,12 @@
 """The ledger of a reactor: what it acted on, and how far it has read."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from importlib.resources import files
 from typing import Self
 
 from tillroll.database import Connection
 from tillroll.errors import UsageError
 from tillroll.log.port import TopicPartition
-from tillroll.store.postgres import SCHEMA_LOCK, PostgresStore
+from tillroll.store.postgres import PostgresStore
 
 __all__ = ["Ledger"]
 
@@ -25,10 +24,8 @@ class Ledger:
     @classmethod
     def open(cls, store: PostgresStore, reactor: str) -> Self:
         """The ledger of `reactor`. Raises UsageError when another process runs it."""
-        with store.connection() as connection:
-            connection.execute("select pg_advisory_xact_lock(%s)", [SCHEMA_LOCK])
-            connection.execute(files("tillroll.store").joinpath("ledger.sql").read_bytes())
-        connection = store.database.connect()
+        with store.connection():  # which makes the tables
+            connection = store.database.connect()
         with store.database.translated():
             row = connection.execute(
                 "select pg_try_advisory_lock(%s, hashtext(%s))", [REACTOR_LOCK, reactor]

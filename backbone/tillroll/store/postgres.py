@@ -3,7 +3,7 @@
 Rows and position commit together, or neither does (`Writer.commit`).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from io import BytesIO
@@ -166,6 +166,16 @@ class PostgresStore:
             ).fetchall()
         return {TopicPartition(*row[:2]): (row[2], row[3]) for row in rows}
 
+    def taken_back(self, projection: type[Projection], event_ids: Collection[str]) -> set[str]:
+        """Which of these events voids have taken back already."""
+        with self.connection() as connection:
+            rows = connection.execute(
+                "select event_id::text from tillroll.taken_back "
+                "where projection = %s and version = %s and event_id = any(%s::uuid[])",
+                [projection.name, projection.version, list(event_ids)],
+            ).fetchall()
+        return {row[0] for row in rows}
+
     def writer(self, projection: type[Projection]) -> "Writer":
         """The one that commits for `projection`; not to be shared between threads."""
         with self.connection():
@@ -185,7 +195,7 @@ class Writer:
     ) -> None:
         """One transaction: positions forward to `ends`, contributions merged, failures kept as dead letters.
 
-        Raises Replaced when another process has claimed any of the partitions, Unstorable, StoreUnavailable,
+        Raises Replaced when another process has claimed any of the partitions or taken back the same event, Unstorable, StoreUnavailable,
         DiskFull; nothing is committed then.
         """
         for attempt in range(1, DEADLOCK_TRIES + 1):
@@ -202,7 +212,7 @@ class Writer:
     def retry(self, folded: Folded, dead_letter: int) -> bool:
         """One transaction: the dead letter goes, its event's contributions come; False when it was gone.
 
-        Raises Unstorable, StoreUnavailable, DiskFull; then it stays.
+        Raises Replaced, Unstorable, StoreUnavailable, DiskFull; then it stays.
         """
         connection = self._open()
         try:
@@ -210,6 +220,7 @@ class Writer:
                 gone = connection.execute("delete from tillroll.dead_letters where id = %s", [dead_letter])
                 if gone.rowcount == 1:
                     self._merge(folded)
+                    self._take_back(connection, folded)
                 return gone.rowcount == 1
         except UNSTORABLE as error:
             raise Unstorable(str(error).splitlines()[0]) from error
@@ -237,6 +248,7 @@ class Writer:
             for origin in sorted(ends):
                 self._advance(connection, origin, claims[origin], ends[origin])
             self._merge(folded)
+            self._take_back(connection, folded)
             self._bury(connection, folded.failures)
 
     def _advance(self, connection: Connection, origin: TopicPartition, claim: Claim, end: int) -> None:
@@ -265,6 +277,18 @@ class Writer:
             if column.name in deltas.moves:
                 copy_frame(connection, staging.moves(column), deltas.moves[column.name].sort(*table.key))
             connection.execute(staging.supersede(column).encode())
+
+    def _take_back(self, connection: Connection, folded: Folded) -> None:
+        if not folded.taken_back:
+            return
+        done = connection.execute(
+            "insert into tillroll.taken_back select %s, %s, unnest(%s::uuid[]) order by 3 on conflict do nothing",
+            [self._projection.name, self._projection.version, sorted(folded.taken_back)],
+        )
+        if done.rowcount != len(folded.taken_back):
+            raise Replaced(
+                f"{self._projection.name}: another process has taken back the same event meanwhile"
+            )
 
     def _bury(self, connection: Connection, failures: Sequence[Failure]) -> None:
         bury(connection, self._projection.name, self._projection.version, failures)
@@ -340,3 +364,4 @@ def _make_tables(database: Database) -> None:
         made = connection.execute("select to_regclass('tillroll.store')").fetchone()
         if made is None or made[0] is None:
             connection.execute(files("tillroll.store").joinpath("postgres.sql").read_bytes())
+        connection.execute(files("tillroll.store").joinpath("additions.sql").read_bytes())

@@ -199,7 +199,7 @@ def _views(projection: type[Projection]) -> list[str]:
 def _make_anew(projection: type[Projection], store: PostgresStore) -> None:
     with store.connection() as connection:
         connection.execute(f'drop schema if exists "{projection.schema()}" cascade')
-        for table in ("projections", "positions"):
+        for table in ("projections", "positions", "taken_back"):
             column = "name" if table == "projections" else "projection"
             connection.execute(f"delete from tillroll.{table} where {column} = %s", [projection.name])
     store.install(projection)

@@ -47,8 +47,9 @@ UNITS, AMOUNT = pl.col("quantity"), pl.col("amount_minor")
 LINE = ("order_id", "line_id")
 
 # Precedence, first match wins: what is not known yet; what ended; what is with the customer; what is on its
-# way; what waits. `open` is what is left of a line after cancels.
-STATUS = """case
+# way; what waits. `known`: whether it was seen placed; where nothing is left of it then, it was voided.
+STAGES = """case
+    when ordered = 0 and unknown_quantities = 0 and {known} then 'voided'
     when ordered = 0 and unknown_quantities = 0 then 'incomplete'
     when unknown_quantities > 0 then 'unknown'
     when cancelled >= ordered then 'cancelled'
@@ -62,6 +63,10 @@ STATUS = """case
     when lapsed > 0 then 'lapsed'
     when rejected > 0 then 'rejected'
     else 'placed' end"""
+LINE_STATUS = STAGES.format(known="unit_price_minor is not null")
+ORDER_STATUS = STAGES.format(known="lines > 0 and placed_at is not null").replace(
+    "case", "case when lines = 0 and placed_at is not null then 'without goods'", 1
+)
 
 COUNTERS = (
     "ordered", "cancelled", "sourced", "rejected", "ready", "lapsed", "shipped", "delivered", "collected",
@@ -96,7 +101,7 @@ class OrderStatus(Projection):
         collected: Sum[int]
         returned: Sum[int]
         unknown_quantities: Sum[int]
-        status: Derived[str] = derived(STATUS)
+        status: Derived[str] = derived(LINE_STATUS)
 
     class Orders(Table):
         """What is told of the order as a whole; money in minor units."""
@@ -122,10 +127,11 @@ class OrderStatus(Projection):
         "order_status": f"""
             select {", ".join(HEADER + COUNTERS)},
                    case when held and stage in ('placed', 'sourced', 'incomplete') then 'held' else stage end as status
-              from (select *, {STATUS} as stage
-                      from (select o.*, {", ".join(f"coalesce(l.{c}, 0) as {c}" for c in COUNTERS)}
+              from (select *, {ORDER_STATUS} as stage
+                      from (select o.*, coalesce(l.lines, 0) as lines,
+                                   {", ".join(f"coalesce(l.{c}, 0) as {c}" for c in COUNTERS)}
                               from {{orders}} as o
-                              left join (select order_id, {", ".join(f"cast(sum({c}) as bigint) as {c}" for c in COUNTERS)}
+                              left join (select order_id, count(*) as lines, {", ".join(f"cast(sum({c}) as bigint) as {c}" for c in COUNTERS)}
                                            from {{lines}} group by order_id) as l
                                 on o.order_id = l.order_id) as counted) as staged"""
     }

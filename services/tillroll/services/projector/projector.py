@@ -5,7 +5,7 @@ stands for, under a fencing epoch; what admission has not passed is not read; an
 """
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import polars as pl
@@ -61,7 +61,8 @@ class Projector:
     ):
         self.projection = projection
         self._log, self._store, self._contract = log, store, contract
-        self._folder = Folder(projection(), contract)
+        self._folder = Folder(projection(), contract, self._taken_back)
+        self._taken: set[str] = set()  # back by voids, not yet committed
         self._budget = FailureBudget()
         self._verdicts = None if log.settles_duplicates else Verdicts(store)
         self._claims: dict[TopicPartition, Claim] = {}
@@ -155,6 +156,10 @@ class Projector:
 
     def _forget(self) -> None:
         self._pending = _Pending()
+        self._taken.clear()
+
+    def _taken_back(self, event_ids: Collection[str]) -> set[str]:
+        return self._store.taken_back(self.projection, event_ids) | self._taken.intersection(event_ids)
 
     # --- reading ------------------------------------------------------------------------------------
 
@@ -184,7 +189,9 @@ class Projector:
     def _take(self, batches: list[Batch]) -> None:
         pending = self._pending
         pending.since = pending.since or time.monotonic()
-        pending.parts.append(self._folder.fold(self._decoded(batches), batches))
+        folded = self._folder.fold(self._decoded(batches), batches)
+        pending.parts.append(folded)
+        self._taken |= folded.taken_back
         pending.batches += batches
         pending.events += sum(batch.count for batch in batches)
         for batch in batches:
@@ -223,6 +230,7 @@ class Projector:
 
     def _without_unstorable(self, pending: _Pending) -> Folded:
         """Fold again, leaving out the events whose values the store cannot hold, found by halving."""
+        self._taken.clear()
         decoded = self._decoded(pending.batches)
         kept: list[Folded] = []
         failures: list[Failure] = []
@@ -245,6 +253,7 @@ class Projector:
         folded = self._folder.fold(Decoded({record: events}), batches)
         if self._writer.probe(folded):
             kept.append(folded)
+            self._taken |= folded.taken_back
         elif len(events) == 1:
             failures.append(self._folder.unstorable(record, events, batches))
         else:

@@ -1,6 +1,7 @@
 """Dead letters, tried again: the event is read from the log and goes the way of every other event."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 from tillroll.contract.registry import Contract
 from tillroll.errors import TillrollError, Unavailable
@@ -86,7 +87,11 @@ class Retrier:
     def _tools_of(self, name: str) -> tuple[Folder, Writer]:
         if name not in self._tools:
             projection = self._projections[name]
-            self._tools[name] = Folder(projection(), self._contract), self._store.writer(projection)
+            taken_back = partial(self._store.taken_back, projection)
+            self._tools[name] = (
+                Folder(projection(), self._contract, taken_back),
+                self._store.writer(projection),
+            )
         return self._tools[name]
 
 

@@ -1,4 +1,12 @@
--- What reactors read and did. Run when first used; nothing is lost when it is run again.
+-- Tables that came after version 1 of the store. Run whenever a store is opened; nothing is lost by it.
+
+-- Events that voids took back, per projection version: each is taken back once, however many voids name it.
+create table if not exists tillroll.taken_back (
+    projection text not null,
+    version integer not null,
+    event_id uuid not null,
+    primary key (projection, version, event_id)
+);
 
 -- How far a reactor has read, and from where on events are live to it.
 create table if not exists tillroll.reactors (
