@@ -5,11 +5,12 @@ from bench.histories import History
 from bench.histories.flat import FEW, HOT, MANY
 from bench.histories.mixed import MIXED
 from bench.histories.orders import ORDERS
+from bench.measuring import Scenario
 from bench.sections import Section
 from bench.sizes import Sizes
 from bench.stage import Stage
 
-__all__ = ["rebuild", "sides"]
+__all__ = ["contenders", "rebuild", "sides"]
 
 
 def rebuild(stage: Stage, sizes: Sizes) -> list[Section]:
@@ -18,26 +19,31 @@ def rebuild(stage: Stage, sizes: Sizes) -> list[Section]:
         ground = Ground(stage, MANY, sizes.flat, kafka)
         admission = ground.admit()
         everything = ground.loaded.events
-        slow, more, rows = sizes.slow, sizes.batched, str(ground.expected_file())
-        scenarios = [
-            ground.peer("kafka-python loop, commit per event", "loop", slow, commit=1),
-            ground.peer("kafka-python loop, commit per 500", "loop", more, commit=500),
-            ground.peer("confluent-kafka batches, fastavro, executemany", "batches", more),
-            ground.peer("quixstreams, PostgreSQL sink", "quix", more, environment="quixstreams"),
-            ground.eventsourced("eventsourcing on PostgreSQL, tracked projection", slow),
-            ground.consume("ceiling: librdkafka into nothing"),
-            ground.peer("ceiling: COPY of the final rows", "copy_rows", everything, rows=rows),
-            ground.tillroll("tillroll, Kafka", "stock_levels"),
-            ground.tillroll("tillroll, Kafka, two processes", "stock_levels", processes=2),
-            ground.tillroll("tillroll, PostgresLog", "stock_levels", kafka=False),
-            ground.single("tillroll, PostgresLog of single-event appends", "stock_levels", sizes.single),
-            ground.tillroll("tillroll store_availability, Kafka", "store_availability"),
-            ground.tillroll("tillroll store_availability, PostgresLog", "store_availability", kafka=False),
-        ]
+        scenarios = contenders(ground, sizes)
         ground.play(scenarios, sizes.runs)
         ground.leave()
     section = Section("flat", MANY.title, MANY.unit, everything).take([*scenarios, admission])
     return [section]
+
+
+def contenders(ground: Ground, sizes: Sizes) -> list[Scenario]:
+    """Everybody who folds flat events, the loop first."""
+    slow, more, rows = sizes.slow, sizes.batched, str(ground.expected_file())
+    return [
+        ground.peer("kafka-python loop, commit per event", "loop", slow, commit=1),
+        ground.peer("kafka-python loop, commit per 500", "loop", more, commit=500),
+        ground.peer("confluent-kafka batches, fastavro, executemany", "batches", more),
+        ground.peer("quixstreams, PostgreSQL sink", "quix", more, environment="quixstreams"),
+        ground.eventsourced("eventsourcing on PostgreSQL, tracked projection", slow),
+        ground.consume("ceiling: librdkafka into nothing"),
+        ground.peer("ceiling: COPY of the final rows", "copy_rows", ground.loaded.events, rows=rows),
+        ground.tillroll("tillroll, Kafka", "stock_levels"),
+        ground.tillroll("tillroll, Kafka, two processes", "stock_levels", processes=2),
+        ground.tillroll("tillroll, PostgresLog", "stock_levels", kafka=False),
+        ground.single("tillroll, PostgresLog of single-event appends", "stock_levels", sizes.single),
+        ground.tillroll("tillroll store_availability, Kafka", "store_availability"),
+        ground.tillroll("tillroll store_availability, PostgresLog", "store_availability", kafka=False),
+    ]
 
 
 def sides(stage: Stage, sizes: Sizes) -> list[Section]:

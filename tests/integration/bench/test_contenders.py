@@ -1,0 +1,57 @@
+"""Every contender on a small history: the rows are right, or it says why there are none."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from bench.ground import Ground
+from bench.histories.flat import MANY
+from bench.measuring import Scenario, play
+from bench.sections.rebuild import contenders
+from bench.sizes import SMOKE
+from bench.stage import Stage
+
+from tillroll.testing.broker import missing_tools
+from tillroll.testing.kafka import give_up
+
+pytestmark = pytest.mark.kafka
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Stage:
+    if missing_tools():  # the benchmark starts brokers of its own, with Java
+        give_up()
+    return Stage(tmp_path_factory.mktemp("bench"))
+
+
+@pytest.fixture(scope="module")
+def found(stage: Stage) -> Iterator[list[Scenario]]:
+    with stage.kafka() as kafka:
+        ground = Ground(stage, MANY, 1_000, kafka)
+        admission = ground.admit()
+        scenarios = contenders(ground, SMOKE)
+        play(scenarios, 1, stage.database, stage.drop, warm=False)
+        yield [*scenarios, admission]
+        ground.leave()
+
+
+def test_rows_are_right_or_the_contender_is_not_installed(found: list[Scenario]) -> None:
+    told = {one.contender.name: one.problem or [run["right"] for run in one.runs] for one in found}
+    rows = {name: said for name, said in told.items() if not str(said).startswith("not installed")}
+    without = {"ceiling: librdkafka into nothing", "tillroll admission, Kafka"}
+    assert {name for name, said in rows.items() if said != [True]} <= without
+
+
+def test_tillroll_is_among_them_on_both_logs(found: list[Scenario]) -> None:
+    ran = {one.contender.name for one in found if one.runs}
+    assert {"tillroll, Kafka", "tillroll, Kafka, two processes", "tillroll, PostgresLog"} <= ran
+
+
+def test_wrong_rows_are_found_out(stage: Stage, tmp_path: Path) -> None:
+    with stage.kafka() as kafka:
+        ground = Ground(stage, MANY, 500, kafka)
+        ground.admit()
+        scenario = ground.tillroll("tillroll", "stock_levels", kafka=False)
+        scenario.check = ground.checked("stock_levels", "stock_levels", ground.loaded.facts.head(400))
+        play([scenario], 1, stage.database, stage.drop, warm=False)
+    assert [run["right"] for run in scenario.runs] == [False]

@@ -1,0 +1,121 @@
+"""What a run tells: tables, targets, plots, and the page they go into."""
+
+import xml.etree.ElementTree as Xml
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from bench import docs, report, targets
+from bench.measuring import Contender, Failed, Scenario, measure, play
+from bench.plot import Bar, bars, lines
+from bench.sections.latency import waits
+from bench.targets import CONSUME, KAFKA, LOOP, Target
+
+
+def run(rate: float, right: bool | None = True) -> dict[str, Any]:
+    return {"events": 100, "units": 100, "seconds": 100 / rate, "cpu": 1.0, "peak": 2**20, "right": right}
+
+
+def scenario(name: str, *rates: float, problem: str = "", right: bool | None = True) -> dict[str, Any]:
+    return {"name": name, "problem": problem, "runs": [run(rate, right) for rate in rates]}
+
+
+def section(name: str, *scenarios: dict[str, Any]) -> dict[str, Any]:
+    kept = list(scenarios)
+    return {"name": name, "title": name, "unit": "events", "events": 100, "scenarios": kept, "rows": []}
+
+
+def line_of(text: str, name: str) -> str:
+    return next(line for line in text.splitlines() if line.startswith(f"| {name}"))
+
+
+def test_the_median_is_told_with_its_spread_and_its_ratio_to_the_first() -> None:
+    told = report.table(section("flat", scenario("a", 10, 20, 60), scenario("b", 4_000)))
+    assert line_of(told, "a").startswith("| a | 20 | 10 - 60 | 1.0 |")
+    assert line_of(told, "b").startswith("| b | 4,000 | 4,000 - 4,000 | 200 |")
+
+
+def test_a_contender_that_failed_keeps_its_line_and_says_why() -> None:
+    told = report.table(section("flat", scenario("a", 10), scenario("b", problem="not installed: 'x'")))
+    assert "not installed: 'x'" in line_of(told, "b")
+
+
+def test_one_run_with_wrong_rows_is_told() -> None:
+    wrong = scenario("a", 10, 20)
+    wrong["runs"][1]["right"] = False
+    assert line_of(report.table(section("flat", wrong)), "a").endswith("| NO |")
+
+
+def test_a_target_is_met_missed_or_not_measured() -> None:
+    results = {
+        "sections": [section("flat", scenario(LOOP, 10), scenario(KAFKA, 1_500), scenario(CONSUME, 2_000))]
+    }
+    told = targets.table(results)
+    assert "| 150 | met |" in line_of(told, "rebuild, flat, Kafka, against the loop")
+    assert "| 0.75 | **missed** |" in line_of(told, "... against librdkafka")
+    assert "not measured" in line_of(told, "... against Quix Streams")
+
+
+def test_a_bound_holds_at_its_very_value() -> None:
+    assert Target("x", lambda results: 0.0, least=2).met(2)
+    assert not Target("x", lambda results: 0.0, most=2).met(2.01)
+
+
+def test_growth_is_the_worse_of_the_two_logs() -> None:
+    def growing(log: str, last: float) -> dict[str, Any]:
+        named = [("100,000", 90.0), ("1,000,000", 100.0), ("50,000,000", last)]
+        found = [scenario(f"tillroll, {size} events", rate) for size, rate in named]
+        return section(f"growth on {log}", *found)
+
+    results = {"sections": [growing("Kafka", 80), growing("PostgresLog", 50)]}
+    assert "| 2.00 | **missed** |" in line_of(targets.table(results), "cost per event")
+
+
+def test_an_event_is_visible_when_its_partition_stands_beyond_it() -> None:
+    sent = pl.DataFrame({"partition": [0, 0, 1, 1], "offset": [0, 1, 0, 1], "due": [1.0, 2.0, 3.0, 4.0]})
+    seen = pl.DataFrame({"partition": [0, 0, 1], "next_offset": [1, 2, 1], "seen": [1.5, 2.25, 9.0]})
+    assert sorted(waits(sent, seen, 0.0).to_list(), key=str) == [250.0, 500.0, 6000.0, None]
+    assert waits(sent, seen, 2.5).to_list() == [6000.0, None]
+
+
+def test_plots_are_well_formed_and_name_what_they_show() -> None:
+    drawn = bars("Rates & ratios", [Bar("a < b", 10, 9, 12, True), Bar("c", 10_000, 9_000, 11_000, False)])
+    texts = [found.text for found in Xml.fromstring(drawn).iter() if found.text and found.text.strip()]
+    assert {"Rates & ratios", "a < b", "c", "10,000"} <= set(texts)
+    Xml.fromstring(lines("Growth", {"Kafka": [(1e5, 10.0), (1e6, 11.0)], "other": [(1e5, 1.0)]}, "events"))
+
+
+def test_the_page_changes_between_its_markers_only() -> None:
+    page = f"before\n{docs.BEGIN}\nold\n{docs.END}\nafter\n"
+    assert docs.between(page, "new") == f"before\n{docs.BEGIN}\n\nnew\n\n{docs.END}\nafter\n"
+    with pytest.raises(ValueError, match="markers"):
+        docs.between("no markers", "new")
+
+
+def test_the_page_of_the_project_has_its_markers() -> None:
+    page = (Path(docs.DOCS) / "performance.md").read_text()
+    assert docs.between(page, "new").count("new") >= 1
+
+
+def test_a_contender_that_ends_in_an_error_fails_with_its_last_line() -> None:
+    with pytest.raises(Failed, match="KeyError"):
+        measure(Contender("x", "admission", {}))
+
+
+def test_a_contender_without_its_environment_is_not_installed() -> None:
+    with pytest.raises(Failed, match="not installed"):
+        measure(Contender("x", "quix", {}, environment="nobody"))
+
+
+def test_who_fails_once_is_not_tried_again_and_the_others_go_on() -> None:
+    databases: list[str | None] = []
+
+    def database(template: str | None) -> str:
+        databases.append(template)
+        return "bench"
+
+    failing = Scenario(Contender("x", "admission", {}))
+    play([failing], 3, database, lambda url: None)
+    assert failing.problem
+    assert len(databases) == 1
