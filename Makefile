@@ -70,11 +70,13 @@ bench-full: $(PEERS) ## The same at length (hours), and what docs/performance.md
 
 # Peers that go with the pinned versions join .venv; the others get environments of their own. One that cannot be
 # had is no reason to stop: its line in the results says so.
-$(PEERS): $(INSTALLED) $(wildcard bench/peers/*.txt)
+$(PEERS): $(INSTALLED) $(wildcard bench/peers/*)
 	-$(PIP) install --quiet --constraint constraints.txt --no-build-isolation --editable '.[bench]'
 	-for listed in $(patsubst bench/peers/%.txt,%,$(wildcard bench/peers/*.txt)); do \
 	  $(PYTHON) -m venv .venv-peers/$$listed && \
-	  .venv-peers/$$listed/bin/python -m pip --disable-pip-version-check install --quiet --requirement bench/peers/$$listed.txt; done
+	  .venv-peers/$$listed/bin/python -m pip --disable-pip-version-check install --quiet --requirement bench/peers/$$listed.txt; \
+	  [ ! -f bench/peers/$$listed.pom.xml ] || mvn --batch-mode --quiet --file bench/peers/$$listed.pom.xml \
+	    dependency:copy-dependencies -DexcludeTransitive=true -DoutputDirectory=$(CURDIR)/.venv-peers/$$listed/jars; done
 	@touch $@
 
 constraints: ## Resolve every dependency anew and pin what comes out in constraints.txt

@@ -55,6 +55,7 @@ class Ground:
             "shape": self.history.shape,
         }
         known |= {"schemas": schemas(self.history), "events": min(events, self.loaded.events)}
+        known |= {"total": self.loaded.events}
         environment = job.pop("environment", None)
         contender = Contender(name, module, known | job, environment=environment)
         return Scenario(contender, self.checked("peer_rows", self.model), self.units)

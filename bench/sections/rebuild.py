@@ -35,6 +35,7 @@ def contenders(ground: Ground, sizes: Sizes) -> list[Scenario]:
         ground.peer("confluent-kafka batches, fastavro, executemany", "batches", more),
         ground.peer("quixstreams, PostgreSQL sink", "quix", more, environment="quixstreams"),
         ground.eventsourced("eventsourcing on PostgreSQL, tracked projection", slow),
+        ground.peer("Spark, batch from Kafka to JDBC", "spark", ground.loaded.events, environment="pyspark"),
         ground.consume("ceiling: librdkafka into nothing"),
         ground.peer("ceiling: COPY of the final rows", "copy_rows", ground.loaded.events, rows=rows),
         ground.tillroll("tillroll, Kafka", "stock_levels"),
