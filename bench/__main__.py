@@ -18,6 +18,7 @@ from bench.sections import Section
 from bench.sections.growth import growth, projections
 from bench.sections.latency import latency
 from bench.sections.rebuild import rebuild, sides
+from bench.sections.tpcds import tpcds
 from bench.sections.writing import writing
 from bench.sizes import FULL, QUICK, SMOKE, Sizes
 from bench.stage import Stage, stage
@@ -32,6 +33,7 @@ SECTIONS: dict[str, Callable[[Stage, Sizes], list[Section]]] = {
     "latency": latency,
     "growth": growth,
     "projections": projections,
+    "tpcds": tpcds,
 }
 
 
@@ -63,6 +65,7 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--events", type=int, help="events of the first history")
     parser.add_argument("--runs", type=int, help="runs that count, of every contender")
+    parser.add_argument("--scale", type=float, help="of TPC-DS; 0 leaves it out")
     parser.add_argument("--docs", action="store_true", help="write docs/performance.md and its plots anew")
     return parser.parse_args()
 
@@ -75,6 +78,8 @@ def main() -> None:
         sizes = replace(sizes, flat=asked.events)
     if asked.runs:
         sizes = replace(sizes, runs=asked.runs, side_runs=asked.runs)
+    if asked.scale is not None:
+        sizes = replace(sizes, tpcds_scale=asked.scale)
     results = run(sizes, asked.only)
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / f"{sizes.name}.json").write_text(json.dumps(results, indent=1) + "\n")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -171,9 +172,10 @@ def _variables() -> dict[str, str]:
 
 
 def _reason(stderr: str) -> str:
-    """The last line of a traceback, without this machine's paths."""
+    """The error at the end of a traceback, without this machine's paths; PostgreSQL's go on for some lines after it."""
     lines = [line for line in stderr.strip().splitlines() if line and not line.startswith(" ")]
-    last = lines[-1] if lines else "no output"
+    errors = [line for line in lines if re.match(r"[A-Za-z][\w.]*[a-z]\w*(:|$)", line)]
+    last = [*lines, *errors][-1] if lines else "no output"
     if last.startswith("ModuleNotFoundError"):
         return f"not installed: {last.rpartition(' ')[2]}"
     return last.replace(str(REPOSITORY), "")[:160]

@@ -17,9 +17,12 @@ from tillroll.events import (
     TransferShipped,
 )
 from tillroll.projection import Frame, Key, Max, Projection, Sum, on
+from tillroll.projections.channel_sales import ChannelSales
+from tillroll.projections.customer_history import CustomerHistory
+from tillroll.projections.order_status import OrderStatus
 from tillroll.projections.store_availability import StoreAvailability
 
-__all__ = ["MODELS", "OrderUnits", "StockLevels", "StockMovements", "copies"]
+__all__ = ["MODELS", "SHIPPED", "OrderUnits", "StockLevels", "StockMovements", "copies"]
 
 
 class StockLevels(Projection):
@@ -92,6 +95,11 @@ def _moved(events: Frame, record: str) -> Frame:
 MODELS: dict[str, type[Projection]] = {
     model.name: model for model in (StockLevels, OrderUnits, StockMovements, StoreAvailability)
 }
+
+SHIPPED: dict[str, type[Projection]] = {
+    model.name: model for model in (ChannelSales, StoreAvailability, OrderStatus, CustomerHistory)
+}
+"""What comes with tillroll and reads what TPC-DS holds."""
 
 
 def copies(count: int) -> list[type[Projection]]:

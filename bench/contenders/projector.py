@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.contenders import cpu, peak, run
-from bench.models import MODELS
+from bench.models import MODELS, SHIPPED
 from tillroll.contract.registry import load_contract
 from tillroll.log.port import TopicPartition
 from tillroll.services.projector.projector import Projector
@@ -16,7 +16,7 @@ from tillroll.settings import open_log, open_store
 
 def project(job: dict[str, Any]) -> dict[str, Any]:
     """Fold the whole log with the model of the job, until nothing is left."""
-    model = MODELS[job["model"]]
+    model = (MODELS | SHIPPED)[job["model"]]
     log, store = open_log(job["log"], Path()), open_store(job["store"], Path())
     projector = Projector(model, log, store, load_contract())
     origins = [TopicPartition(topic, n) for topic in model.topics() for n in range(log.partitions(topic))]

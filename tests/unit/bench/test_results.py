@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 import pytest
 from bench import docs, report, targets
-from bench.measuring import Contender, Failed, Scenario, measure, play
+from bench.measuring import Contender, Failed, Scenario, _reason, measure, play
 from bench.plot import Bar, bars, lines
 from bench.sections.latency import waits
 from bench.targets import CONSUME, KAFKA, LOOP, Target
@@ -101,6 +101,13 @@ def test_the_page_of_the_project_has_its_markers() -> None:
 def test_a_contender_that_ends_in_an_error_fails_with_its_last_line() -> None:
     with pytest.raises(Failed, match="KeyError"):
         measure(Contender("x", "admission", {}))
+
+
+def test_the_reason_of_a_failure_is_the_error_and_not_what_it_goes_on_to_show() -> None:
+    shown = "Traceback ...\n  File x\npsycopg.errors.UndefinedTable: no table\nLINE 1: select\n        ^\nHINT: none"
+    assert _reason(shown) == "psycopg.errors.UndefinedTable: no table"
+    assert _reason("ModuleNotFoundError: No module named 'quixstreams'") == "not installed: 'quixstreams'"
+    assert _reason("") == "no output"
 
 
 def test_a_contender_without_its_environment_is_not_installed() -> None:
