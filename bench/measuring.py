@@ -168,7 +168,8 @@ def _python(environment: str | None) -> str:
 
 def _variables() -> dict[str, str]:
     """Contenders are found in the checkout, whatever environment runs them."""
-    return os.environ | {"PYTHONPATH": str(REPOSITORY)}
+    paths = [str(REPOSITORY), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
 
 
 def _reason(stderr: str) -> str:

@@ -33,8 +33,9 @@ def in_processes(job: dict[str, Any]) -> dict[str, Any]:
     context = multiprocessing.get_context("spawn")  # fork after Polars can hang
     pipes = [context.Pipe() for _ in range(job["processes"])]
     members = [context.Process(target=_member, args=(job, theirs)) for _, theirs in pipes]
-    for member in members:
+    for member, (_, theirs) in zip(members, pipes, strict=True):
         member.start()
+        theirs.close()  # so that a member's end ends our waiting for it
     for ours, _ in pipes:
         ours.recv()
     start = time.perf_counter()
