@@ -29,13 +29,17 @@ def rebuild(stage: Stage, sizes: Sizes) -> list[Section]:
 def contenders(ground: Ground, sizes: Sizes) -> list[Scenario]:
     """Everybody who folds flat events, the loop first."""
     slow, more, rows = sizes.slow, sizes.batched, str(ground.expected_file())
+    spark = ground.peer(
+        "Spark, batch from Kafka to JDBC", "spark", ground.loaded.events, environment="pyspark"
+    )
+    spark.most = sizes.spark_runs
     return [
         ground.peer("kafka-python loop, commit per event", "loop", slow, commit=1),
         ground.peer("kafka-python loop, commit per 500", "loop", more, commit=500),
         ground.peer("confluent-kafka batches, fastavro, executemany", "batches", more),
         ground.peer("quixstreams, PostgreSQL sink", "quix", more, environment="quixstreams"),
         ground.eventsourced("eventsourcing on PostgreSQL, tracked projection", slow),
-        ground.peer("Spark, batch from Kafka to JDBC", "spark", ground.loaded.events, environment="pyspark"),
+        spark,
         ground.consume("ceiling: librdkafka into nothing"),
         ground.peer("ceiling: COPY of the final rows", "copy_rows", ground.loaded.events, rows=rows),
         ground.tillroll("tillroll, Kafka", "stock_levels"),
