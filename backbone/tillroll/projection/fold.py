@@ -190,7 +190,9 @@ class Folder:
         frame, turns = Frame.of_events(events, record), Counter[str]()
         for name in self._projection.handlers.get(record, ()):
             for table, rows in self._by_table(getattr(self._projection, name)(frame)):
-                told = checked(table, in_turn(rows, turns[table.name]), events)
+                told = _only(
+                    self._projection, table, checked(table, in_turn(rows, turns[table.name]), events)
+                )
                 turns[table.name] += 1
                 yield table, weigh(table, told, weight)
 
@@ -251,6 +253,14 @@ class Folder:
                 raise HandlerFailed(f"the void gives event {other['event_id'][0]} under another event_id")
             live = frame.filter(~pl.col("training") & ~pl.col("event_id").is_in(list(gone)))
             yield record, live.unique("event_id", keep="first", maintain_order=True)
+
+
+def _only(projection: Projection, table: TableSpec, rows: pl.DataFrame) -> pl.DataFrame:
+    """The rows of the keys that the projection is restricted to; none of a table without these columns."""
+    for name, value in projection.only.items():
+        wanted = pl.lit(value).cast(table.column(name).dtype) if name in table.key else None
+        rows = rows.filter(pl.col(name) == wanted) if wanted is not None else rows.clear()
+    return rows
 
 
 def combine(projection: type[Projection], parts: Iterable[Folded]) -> Folded:

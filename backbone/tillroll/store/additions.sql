@@ -1,4 +1,4 @@
--- Tables that came after version 1 of the store. Run whenever a store is opened; nothing is lost by it.
+-- What came after version 1 of the store: makes version 2 of it.
 
 -- Events that voids took back, per projection version: each is taken back once, however many voids name it.
 create table if not exists tillroll.taken_back (
@@ -6,6 +6,50 @@ create table if not exists tillroll.taken_back (
     version integer not null,
     event_id uuid not null,
     primary key (projection, version, event_id)
+);
+
+-- Versions of projections: their state (see versions.py), the code that projects each, what a rebuild left out.
+alter table tillroll.projections
+    add column if not exists state text not null default 'live',
+    add column if not exists code jsonb,
+    add column if not exists limits jsonb;
+update tillroll.projections set state = 'warm' where state = 'live' and not live;
+
+-- How rebuilds go, written by the one at work: rates in events a second, the slowest and quickest of its last parts.
+create table if not exists tillroll.replays (
+    projection text not null,
+    version integer not null,
+    started_at timestamptz not null default now(),
+    updated_at timestamptz not null default now(),
+    goal bigint not null,
+    events bigint not null default 0,
+    rate double precision,
+    slowest double precision,
+    quickest double precision,
+    primary key (projection, version)
+);
+
+-- What a comparison found: the candidate against the live version at the same positions.
+create table if not exists tillroll.compared (
+    projection text not null,
+    live integer not null,
+    candidate integer not null,
+    at timestamptz not null default now(),
+    result jsonb not null,
+    primary key (projection, live, candidate)
+);
+
+-- Who changed what readers see, and why.
+create table if not exists tillroll.audit (
+    id bigint generated always as identity primary key,
+    at timestamptz not null default now(),
+    who text not null,
+    action text not null,
+    projection text not null,
+    from_version integer,
+    to_version integer,
+    reason text,
+    details jsonb not null default '{}'
 );
 
 -- How far a reactor has read, and from where on events are live to it.
@@ -26,3 +70,5 @@ create table if not exists tillroll.reactions (
     done_at timestamptz,
     primary key (reactor, event_id)
 );
+
+update tillroll.store set version = 2;

@@ -13,16 +13,15 @@ import polars as pl
 import psycopg
 
 from tillroll.database import Connection, Database
-from tillroll.errors import DeclarationError, Replaced, TillrollError, UsageError
+from tillroll.errors import Replaced, TillrollError, UsageError
 from tillroll.log.port import Position, TopicPartition
 from tillroll.projection.declare import Projection, Rule, TableSpec
 from tillroll.projection.fold import Failure, Folded
 from tillroll.projection.merge import TableDeltas, with_moved
-from tillroll.store import sql
+from tillroll.store import sql, versions
 
 __all__ = ["Claim", "DeadLetter", "PostgresStore", "Unstorable", "Writer", "bury", "copy_frame"]
 
-SCHEMA_LOCK = 0x7469_6C6E
 ANALYZE_FROM = 10_000  # staged rows; below it the planner's guess does no harm
 DEADLOCK_TRIES = 5
 
@@ -101,33 +100,12 @@ class PostgresStore:
             )
 
     def install(self, projection: type[Projection]) -> None:
-        """Make the tables and views of this version where they are missing.
+        """Make the first version of a projection, and its views; any further one comes by a rebuild.
 
-        Raises DeclarationError when the stored version was declared differently.
+        Raises DeclarationError when this version is not there, or was declared differently.
         """
         with self.connection() as connection:
-            connection.execute("select pg_advisory_xact_lock(%s)", [SCHEMA_LOCK])
-            row = connection.execute(
-                "select fingerprint from tillroll.projections where name = %s and version = %s",
-                [projection.name, projection.version],
-            ).fetchone()
-            if row is None:
-                self._create(connection, projection)
-            elif row[0] != projection.fingerprint():
-                raise DeclarationError(
-                    f"{projection.name} version {projection.version} is declared differently from the tables in the "
-                    f"store; set `version = {projection.version + 1}` in its class, then project again"
-                )
-
-    def _create(self, connection: Connection, projection: type[Projection]) -> None:
-        """The newest version becomes the live one: readers' views are made to point to it."""
-        connection.execute(sql.create(projection).encode())
-        connection.execute("update tillroll.projections set live = false where name = %s", [projection.name])
-        connection.execute(
-            "insert into tillroll.projections (name, version, fingerprint, live) values (%s, %s, %s, true)",
-            [projection.name, projection.version, projection.fingerprint()],
-        )
-        connection.execute((sql.drop_views(projection) + sql.views(projection)).encode())
+            versions.install(connection, projection)
 
     # --- positions ----------------------------------------------------------------------------------
 
@@ -360,8 +338,10 @@ def _json_object(name: str) -> pl.Expr:
 
 def _make_tables(database: Database) -> None:
     with database.connection() as connection:
-        connection.execute("select pg_advisory_xact_lock(%s)", [SCHEMA_LOCK])
+        connection.execute("select pg_advisory_xact_lock(%s)", [sql.SCHEMA_LOCK])
         made = connection.execute("select to_regclass('tillroll.store')").fetchone()
         if made is None or made[0] is None:
             connection.execute(files("tillroll.store").joinpath("postgres.sql").read_bytes())
-        connection.execute(files("tillroll.store").joinpath("additions.sql").read_bytes())
+        version = connection.execute("select version from tillroll.store").fetchone()
+        if version is not None and version[0] < 2:
+            connection.execute(files("tillroll.store").joinpath("additions.sql").read_bytes())

@@ -10,7 +10,9 @@ from datetime import date, datetime
 
 from tillroll.projection.declare import Column, Projection, Rule, TableSpec
 
-__all__ = ["create", "drop_views", "staging", "table_query", "views"]
+__all__ = ["SCHEMA_LOCK", "create", "drop_views", "staging", "table_query", "views"]
+
+SCHEMA_LOCK = 0x7469_6C6E  # "tiln": held while tables are made or views replaced
 
 _TYPES = {
     int: "bigint",

@@ -107,6 +107,9 @@ class _Display:
         self._meter, self._once, self._verbose = display, once, verbose
         self._projections: set[str] = set()
 
+    def noted(self, note: str) -> None:
+        self._meter.say(note)
+
     def started(self, name: str, behind: int) -> None:
         self._projections.add(name)
         self._meter.begin(name, behind if self._once else None, "events")

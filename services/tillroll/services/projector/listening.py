@@ -33,6 +33,10 @@ class Done:
 class Listener(Protocol):
     """Who wants to know how it goes. Called from several threads."""
 
+    def noted(self, note: str) -> None:
+        """Something about a projection that its owner should know."""
+        ...
+
     def started(self, name: str, behind: int) -> None:
         """A projection begins, that many offsets behind the end."""
         ...
@@ -56,6 +60,9 @@ class Listener(Protocol):
 
 class Silent:
     """A Listener that does nothing; derive from it to hear only some things."""
+
+    def noted(self, note: str) -> None:
+        """See Listener."""
 
     def started(self, name: str, behind: int) -> None:
         """See Listener."""
