@@ -7,42 +7,43 @@ Compared are syntax trees without docstrings and positions: comments and formatt
 
 import ast
 import hashlib
-import importlib.util
 import inspect
 import sys
-import sysconfig
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from types import ModuleType
 from typing import Any, Self
 
 from tillroll.contract.registry import Contract, load_contract
 from tillroll.errors import DeclarationError
-from tillroll.projection.declare import Projection
+from tillroll.projection.declare import Projection, Table
+from tillroll.projection.recording import recorded_module, source_kept
+from tillroll.projection.syntax import definitions, module_text, modules_of, names, told
 
 __all__ = ["Code", "changes", "code_of", "recorded"]
-
-_SOURCE = "__tillroll_source__"
-"""Where a module that was made from recorded source keeps it; there is no file to read it from."""
 
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """What decides a version. rows, views: hash by part, named in plain words. source: of the declaring module."""
+    """What decides a version. rows, views: hash by part, named in plain words.
+
+    source: text of the declaring module; beside: texts of other modules of the author's that it imports, by name.
+    """
 
     rows: Mapping[str, str]
     views: Mapping[str, str]
     source: str
+    beside: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of_json(cls, told: Mapping[str, Any]) -> Self:
         """What `as_json` gave."""
-        return cls(told["rows"], told["views"], told["source"])
+        return cls(told["rows"], told["views"], told["source"], told.get("beside", {}))
 
     def as_json(self) -> dict[str, Any]:
         """To be kept."""
-        return {"rows": dict(self.rows), "views": dict(self.views), "source": self.source}
+        rows, views, beside = (dict(each) for each in (self.rows, self.views, self.beside))
+        return {"rows": rows, "views": views, "source": self.source, "beside": beside}
 
     def same_rows(self, other: "Code") -> bool:
         """Whether both give the same rows."""
@@ -63,32 +64,35 @@ def changes(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
 
 def code_of(projection: type[Projection], contract: Contract | None = None) -> Code:
     """The code of `projection` as it is now. Raises DeclarationError where its source cannot be found."""
-    source = _source_of(projection)
+    source, beside = _sources_of(projection)
     rows = dict(_columns(projection)) | dict(_schemas(projection, contract or load_contract()))
-    rows |= {part: _hash(text) for part, text in _Reader(projection, source).parts()}
-    return Code(rows, dict(_views(projection)), source)
+    rows |= {part: _hash(text) for part, text in _Reader(projection, source, beside).parts().items()}
+    return Code(rows, dict(_views(projection)), source, beside)
 
 
 def recorded(name: str, version: int, code: Code) -> type[Projection]:
     """The projection `name` as its recorded source declares it, under `version`.
 
-    Raises DeclarationError where the source cannot be run any more, or needs a module that has changed since.
+    Events come to it in today's schemas, whatever they were when it was recorded. Raises DeclarationError where
+    the source cannot be run any more, or does not give what was recorded.
     """
-    module = ModuleType(f"tillroll_recorded.{name}_v{version}")
-    module.__dict__[_SOURCE] = code.source
-    sys.modules[module.__name__] = module  # typing looks a class's module up by name
     where = f"version {version} of {name} cannot be projected by the code it was filled by"
     try:
-        exec(compile(code.source, f"<{name} version {version}>", "exec"), module.__dict__)
+        module = recorded_module(f"{name}_v{version}", code.source, code.beside)
     except Exception as error:
         raise DeclarationError(f"{where}: {type(error).__name__}: {error}") from error
     declared = (v for v in vars(module).values() if isinstance(v, type) and issubclass(v, Projection))
     mine = [each for each in declared if each.name == name and each.__module__ == module.__name__]
     if not mine:
         raise DeclarationError(f"{where}: it declares no projection {name}")
-    if lost := changes(code.rows, code_of(mine[0]).rows):
-        raise DeclarationError(f"{where}: {'; '.join(lost)} outside its own module")
+    found = code_of(mine[0])
+    if lost := changes(_without_schemas(code.rows), _without_schemas(found.rows)):
+        raise DeclarationError(f"{where}: it no longer gives what was recorded: {'; '.join(lost)}")
     return mine[0].numbered(version)
+
+
+def _without_schemas(rows: Mapping[str, str]) -> dict[str, str]:
+    return {part: value for part, value in rows.items() if not part.startswith("schema ")}
 
 
 # --- parts that are values ------------------------------------------------------------------------------
@@ -129,122 +133,87 @@ def _hash(text: str) -> str:
 class _Reader:
     """Finds the handlers of a class, and everything of its module that they refer to."""
 
-    def __init__(self, projection: type[Projection], source: str):
-        self._projection = projection
+    def __init__(self, projection: type[Projection], source: str, beside: Mapping[str, str]):
+        self._projection, self._beside = projection, beside
         tree = ast.parse(source)
         self._class = _class_in(tree, projection)
-        self._known = dict(_definitions(tree.body))
+        self._known = definitions(tree.body)
+        self._parts: dict[str, str] = {}
 
-    def parts(self) -> Iterator[tuple[str, str]]:
-        """(part, text of its syntax tree)."""
+    def parts(self) -> dict[str, str]:
+        """Text of the syntax tree of each part."""
+        wanted: list[ast.AST] = [*self._class.bases, *self._class.keywords, *self._class.decorator_list]
+        for part, nodes in self._of_class_body().items():
+            self._parts[part] = "".join(map(told, nodes))
+            wanted += nodes
+        for node in [*wanted, *self._known.get("*", ())]:
+            self._note_modules(node)
+        self._follow(wanted)
+        return self._parts
+
+    def _of_class_body(self) -> dict[str, list[ast.stmt]]:
+        """What in the class decides rows; columns are told as values, views apart."""
         handlers = {name for names in self._projection.handlers.values() for name in names}
-        wanted: list[ast.AST] = [*self._class.bases]
-        for node in self._class.body:
-            for part, deciding in _of_class_body(node, handlers):
-                wanted.append(deciding)
-                yield part, _dumped(deciding)
-        yield from self._referred(wanted)
+        found: dict[str, list[ast.stmt]] = {}
+        for name, nodes in definitions(filter(_decides, self._class.body)).items():
+            kept = getattr(self._projection, name, None)
+            if name not in _NO_ROWS and not (isinstance(kept, type) and issubclass(kept, Table)):
+                kind = "method" if isinstance(nodes[0], _FUNCTIONS) else "attribute"
+                found[f"{'handler' if name in handlers else kind} {name}"] = nodes
+        return found
 
-    def _referred(self, nodes: Iterable[ast.AST]) -> Iterator[tuple[str, str]]:
+    def _follow(self, nodes: Iterable[ast.AST]) -> None:
         """Definitions of the module that `nodes` use, and those that these use, each once."""
-        todo, seen = [name for node in nodes for name in _names(node)], set[str]()
+        todo, seen = [name for node in nodes for name in names(node)], set[str]()
         while todo:
             name = todo.pop()
-            node = self._known.get(name)
-            if name in seen or node is None:
+            if name in seen or name not in self._known:
                 continue
             seen.add(name)
-            if isinstance(node, ast.Import | ast.ImportFrom):
-                yield from _own_modules(node)
-            else:
-                yield f"{_KINDS.get(type(node), 'constant')} {name}", _dumped(node)
-                todo += _names(node)
+            makers = self._known[name]
+            for node in makers:
+                self._note_modules(node)
+            makers = [node for node in makers if not isinstance(node, ast.Import | ast.ImportFrom)]
+            if makers:
+                kind = _KINDS.get(type(makers[0]), "constant")
+                self._parts[f"{kind} {name}"] = "".join(map(told, makers))
+            todo += [used for node in makers for used in names(node)]
+
+    def _note_modules(self, node: ast.AST) -> None:
+        for name, text in modules_of(node, self._beside.get).items():
+            self._parts[f"module {name}"] = told(ast.parse(text))
 
 
-_KINDS: Mapping[type, str] = {ast.FunctionDef: "function", ast.ClassDef: "class"}
+_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+_KINDS: Mapping[type, str] = {**dict.fromkeys(_FUNCTIONS, "function"), ast.ClassDef: "class"}
 _NO_ROWS = {"name", "version", "views", "__doc__"}
 
 
-def _of_class_body(node: ast.stmt, handlers: set[str]) -> Iterator[tuple[str, ast.AST]]:
-    """What of a statement in the class decides rows; columns are told as values, views apart."""
-    if isinstance(node, ast.FunctionDef):
-        yield f"{'handler' if node.name in handlers else 'method'} {node.name}", node
-    elif isinstance(node, ast.Assign):
-        for target in node.targets:
-            if isinstance(target, ast.Name) and target.id not in _NO_ROWS:
-                yield f"{'handler' if target.id in handlers else 'attribute'} {target.id}", node
-    elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value is not None:
-        derived = isinstance(node.value, ast.Call) and ast.unparse(node.value.func).endswith("derived")
-        if not derived and node.target.id not in _NO_ROWS:
-            yield f"attribute {node.target.id}", node
-
-
-def _definitions(body: Iterable[ast.stmt]) -> Iterator[tuple[str, ast.stmt]]:
-    for node in body:
-        if isinstance(node, ast.FunctionDef | ast.ClassDef):
-            yield node.name, node
-        elif isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign):
-            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            yield from ((name, node) for target in targets for name in _names(target))
-        elif isinstance(node, ast.Import | ast.ImportFrom):
-            for alias in node.names:
-                yield alias.asname or alias.name.partition(".")[0], node
-        elif isinstance(node, ast.If | ast.Try | ast.With):
-            yield from _definitions(
-                child for child in ast.iter_child_nodes(node) if isinstance(child, ast.stmt)
-            )
-
-
-def _names(node: ast.AST) -> list[str]:
-    return [each.id for each in ast.walk(node) if isinstance(each, ast.Name)]
-
-
-def _dumped(node: ast.AST) -> str:
-    """The tree without docstrings: they, as comments and places, decide nothing."""
-    tree = ast.parse(ast.unparse(node))
-    for each in ast.walk(tree):
-        if isinstance(each, ast.FunctionDef | ast.ClassDef) and ast.get_docstring(each) is not None:
-            each.body = each.body[1:] or [ast.Pass()]
-    return ast.dump(tree)
-
-
-def _own_modules(node: ast.Import | ast.ImportFrom) -> Iterator[tuple[str, str]]:
-    """Modules of the author's that are imported; tillroll itself and installed libraries are taken as given."""
-    names = [node.module or ""] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names]
-    for name in names:
-        if name.startswith("tillroll.") and not name.startswith("tillroll.projections."):
-            continue
-        spec = _spec(name)
-        if spec is not None and spec.has_location and not _is_installed(Path(spec.origin)):
-            yield f"module {name}", _dumped(ast.parse(Path(spec.origin).read_text(encoding="utf-8")))
-
-
-def _is_installed(file: Path) -> bool:
-    paths = sysconfig.get_paths()
-    return any(file.is_relative_to(paths[kind]) for kind in ("stdlib", "platstdlib", "purelib", "platlib"))
-
-
-def _spec(name: str) -> Any:
-    try:
-        return importlib.util.find_spec(name) if name else None
-    except (ImportError, ValueError):
-        return None
+def _decides(node: ast.stmt) -> bool:
+    """Whether a statement of the class may decide rows: neither a column nor a derived one, nor a docstring."""
+    if isinstance(node, ast.AnnAssign):
+        value = node.value
+        derived = isinstance(value, ast.Call) and ast.unparse(value.func).endswith("derived")
+        return value is not None and not derived
+    return True
 
 
 # --- source ---------------------------------------------------------------------------------------------
 
 
-def _source_of(projection: type[Projection]) -> str:
-    kept = sys.modules[projection.__module__].__dict__.get(_SOURCE)
+def _sources_of(projection: type[Projection]) -> tuple[str, Mapping[str, str]]:
+    """The text of the declaring module, and of those of the author's that it imports."""
+    kept = source_kept(sys.modules[projection.__module__])
     if kept is not None:
-        return str(kept)
+        return kept
     try:
-        return Path(inspect.getsourcefile(projection) or "").read_text(encoding="utf-8")
+        source = Path(inspect.getsourcefile(projection) or "").read_text(encoding="utf-8")
     except (TypeError, OSError) as error:
         raise DeclarationError(
             f"the source of {projection.__name__} cannot be read, so nobody could tell when it changes: {error}; "
             "declare it in a file"
         ) from error
+    return source, modules_of(ast.parse(source), module_text)
 
 
 def _class_in(tree: ast.Module, projection: type[Projection]) -> ast.ClassDef:

@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 from tillroll.errors import DeclarationError
+from tillroll.events import StockReceived
 from tillroll.projection import Projection
 from tillroll.projection.code import Code, changes, code_of, recorded
 from tillroll.projection.registry import find_projections, load_projections
+from tillroll.testing import event, given
 
 Declare = Callable[..., type[Projection]]
 
@@ -90,6 +92,7 @@ def declare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Declare
             "handler received changed; schema StockAdjusted added",
         ),
         ([("FACTOR = 2", "FACTOR = 3")], "constant FACTOR changed"),
+        ([("FACTOR = 2", "FACTOR = 2\nFACTOR += 1")], "constant FACTOR changed"),
         ([("UNITS * FACTOR", "UNITS + FACTOR")], "function _counted changed"),
     ],
 )
@@ -146,13 +149,44 @@ def test_a_version_is_loaded_from_what_was_recorded(declare: Declare) -> None:
     assert found is not old
 
 
-def test_a_version_whose_other_modules_changed_cannot_be_loaded(declare: Declare) -> None:
+def test_a_version_keeps_the_other_modules_of_its_time(declare: Declare) -> None:
+    old = declare()
+    code = Code.of_json(code_of(old).as_json())
+    sys.modules.pop("beside_it")
+    at_hand = declare(beside="ONE = 2\n")
+    found = recorded("units", 1, code)
+    received = event(StockReceived, sku="shoe", location_id="s", quantity=3)
+    given(received).when(found).then([{"sku": "shoe", "units": 6}])
+    given(received).when(at_hand).then([{"sku": "shoe", "units": 12}])
+    assert vars(sys.modules["beside_it"])["ONE"] == 2
+
+
+def test_packages_and_what_they_import_are_kept_too(tmp_path: Path, declare: Declare) -> None:
+    package = tmp_path / "lib" / "kit"
+    package.mkdir()
+    for name, text in (("__init__", ""), ("one", "from kit.two import TWO"), ("two", "TWO = 2")):
+        (package / f"{name}.py").write_text(text, encoding="utf-8")
+    code = code_of(declare(("import beside_it", "import kit.one"), ("beside_it.ONE", "kit.one.TWO")))
+    assert {"module kit", "module kit.one", "module kit.two"} <= code.rows.keys()
+    (package / "two.py").write_text("TWO = 5", encoding="utf-8")
+    for name in ("kit", "kit.one", "kit.two"):
+        del sys.modules[name]
+    received = event(StockReceived, sku="shoe", location_id="s", quantity=3)
+    given(received).when(recorded("units", 1, code)).then([{"sku": "shoe", "units": 12}])
+
+
+def test_a_version_goes_on_when_a_schema_changes(declare: Declare) -> None:
     code = code_of(declare())
-    declare(beside="ONE = 2\n")
-    with pytest.raises(
-        DeclarationError, match=r"version 1 of units .* module beside_it changed outside its own"
-    ):
-        recorded("units", 1, code)
+    then = {**code.rows, "schema StockReceived": "another"}
+    found = recorded("units", 1, Code(then, code.views, code.source, code.beside))
+    assert changes(then, code_of(found).rows) == ["schema StockReceived changed"]
+
+
+def test_a_version_that_gives_something_else_than_was_recorded_is_not_loaded(declare: Declare) -> None:
+    code = code_of(declare())
+    then = {**code.rows, "handler received": "another"}
+    with pytest.raises(DeclarationError, match=r"version 1 of units .* recorded: handler received changed"):
+        recorded("units", 1, Code(then, code.views, code.source, code.beside))
 
 
 def test_a_version_that_does_not_run_any_more_says_why() -> None:
