@@ -30,7 +30,7 @@ def writing(stage: Stage, sizes: Sizes) -> list[Section]:
             (
                 "pipelined",
                 f"publishing pipelined, {AT_ONCE} at a time where a call takes several",
-                sizes.written * 10,
+                sizes.batched,
                 AT_ONCE,
             ),
             ("import", "importing in bulk", sizes.imported, 0),
@@ -44,7 +44,7 @@ def _way(stage: Stage, sizes: Sizes, kafka: str, name: str, title: str, events: 
     scenarios = [
         writers.client("kafka-python's idempotent producer, fastavro", "kafka-python"),
         writers.client("confluent-kafka's idempotent producer, fastavro", "confluent"),
-        writers.eventsourcing("eventsourcing on PostgreSQL"),
+        writers.eventsourcing("eventsourcing on PostgreSQL", min(events, sizes.slow)),
         writers.tillroll("tillroll, Kafka", f"kafka://{kafka}"),
         writers.tillroll("tillroll, PostgresLog", ""),
     ]
@@ -73,10 +73,10 @@ class _Writers:
         contender = Contender(name, "published", job, None if log else "")
         return Scenario(contender, self._grown if log else self._filled)
 
-    def eventsourcing(self, name: str) -> Scenario:
-        """By the events it stores, of which the first of an item tells that the item is new."""
-        rows = FEW.facts("StockReceived", FEW.chunk(0, self.events)["StockReceived"])
-        path = self.stage.directory / f"write-{self.events}.parquet"
+    def eventsourcing(self, name: str, events: int) -> Scenario:
+        """By the events it stores, of which the first of an item tells that the item is new; the first `events`."""
+        rows = FEW.facts("StockReceived", FEW.chunk(0, events)["StockReceived"])
+        path = self.stage.directory / f"write-{events}.parquet"
         columns = ("sku", "location_id", "quantity", pl.col("occurred_at").dt.epoch("us"))
         rows.select(*columns).write_parquet(path)
         job = {"rows": str(path), "at_once": self.at_once or AT_ONCE}
