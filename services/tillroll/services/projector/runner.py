@@ -5,6 +5,7 @@ new ones until it can go on; nothing is skipped, since positions are committed w
 """
 
 import os
+import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -57,8 +58,9 @@ class Run:
         # Catching up is bound by processors and memory: no more at a time than there are processors. Following
         # waits most of the time, and nobody may wait for another's turn.
         self._at_once = min(len(projections), os.cpu_count() or 1) if once else len(projections)
-        turns = threading.Semaphore(self._at_once)
+        turns = threading.Semaphore(self._at_once if once else sys.maxsize)
         self._shared = Shared(open_parts, contract, told, Outage(told), threading.Event(), turns)
+        self._lost: list[Done] = []
 
     def stop(self) -> None:
         """Ask every worker to commit what is folded and to end. Returns at once; fit for a signal handler."""
@@ -66,6 +68,8 @@ class Run:
 
     def run(self) -> list[Done]:
         """Project; returns what each worker did, projections first; when following, versions that came later too.
+
+        A version whose code cannot be run any more is among them, failed.
 
         Waits while the log or the store is down, but not at the very beginning: then it raises what they
         raise. Any other error of a projection ends that projection (`Done.error`), not the others.
@@ -81,7 +85,7 @@ class Run:
         self.stop()
         for worker in helping:
             worker.wait()
-        return [worker.done for worker in (*projecting, *helping)]
+        return [*(worker.done for worker in projecting), *self._lost, *(worker.done for worker in helping)]
 
     def _newcomers(self, projecting: Sequence["Projecting"]) -> list["Projecting"]:
         """Workers, at work, for versions that came to be projected since; those that went end by themselves."""
@@ -107,6 +111,9 @@ class Run:
             resolved = resolve(store, self._projections)
             for note in resolved.notes:
                 shared.listener.noted(note)
+            self._lost = [Done(label, error=error) for label, error in resolved.lost.items()]
+            for done in self._lost:
+                shared.listener.stopped(done)
             projecting = [self._projecting(log, store, *each) for each in resolved.projections.items()]
             return projecting, self._helpers(log)
 

@@ -15,10 +15,14 @@ __all__ = ["Resolved", "resolve"]
 
 @dataclass
 class Resolved:
-    """Versions to project, each with its name (a live one has the projection's), those first; what is to be said of them."""
+    """Versions to project, each with its name (a live one has the projection's), those first; what is to be said of them.
+
+    lost: by name, why a version cannot be projected any more.
+    """
 
     projections: dict[type[Projection], str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    lost: dict[str, DeclarationError] = field(default_factory=dict)
 
 
 def resolve(store: PostgresStore, projections: Iterable[type[Projection]]) -> Resolved:
@@ -39,7 +43,7 @@ def resolve(store: PostgresStore, projections: Iterable[type[Projection]]) -> Re
         code = code_of(projection)
         for version in versions:
             if version.state in PROJECTED:
-                found = _by_its_code(store, projection, code, version, out.notes)
+                found = _by_its_code(store, projection, code, version, out)
                 if found is not None and version.state is State.LIVE:
                     out.projections[found] = found.name
                 elif found is not None:
@@ -50,9 +54,9 @@ def resolve(store: PostgresStore, projections: Iterable[type[Projection]]) -> Re
 
 
 def _by_its_code(
-    store: PostgresStore, projection: type[Projection], code: Code, version: Version, notes: list[str]
+    store: PostgresStore, projection: type[Projection], code: Code, version: Version, out: Resolved
 ) -> type[Projection] | None:
-    """The class that projects `version`; None, and a note, where its code cannot be run any more."""
+    """The class that projects `version`; None, and the reason in `out`, where its code cannot be run any more."""
     mine = projection.numbered(version.number, version.limits.get("only"))
     if version.code is None:  # of a store that recorded no code yet
         _note_code(store, version, code)
@@ -60,14 +64,14 @@ def _by_its_code(
     if version.code.same_rows(code):
         if version.state is State.LIVE and not version.code.same_views(code):
             _renew_views(store, version, mine, code)
-            notes.append(
+            out.notes.append(
                 f"{version.name}: {'; '.join(changes(version.code.views, code.views))}: readers see it from now on"
             )
         return mine
     try:
         found = recorded(version.name, version.number, version.code)
     except DeclarationError as error:
-        notes.append(f"{error}; it stays where it is")
+        out.lost[version.name if version.state is State.LIVE else mine.schema()] = error
         return None
     return found.numbered(version.number, version.limits.get("only"))
 
