@@ -10,6 +10,7 @@ from click.testing import CliRunner, Result
 
 from tillroll import settings
 from tillroll.cli.main import cli
+from tillroll.database import Database
 
 Tillroll = Callable[..., Result]
 
@@ -40,3 +41,25 @@ def rows(tillroll: Tillroll) -> Callable[..., list[dict[str, Any]]]:
         return found
 
     return query
+
+
+@pytest.fixture
+def everything(postgres_url: str) -> Callable[[], dict[str, Any]]:
+    """All rows of all tables of the store, by table, but for when they were written; and the schemas there are."""
+
+    def read() -> dict[str, Any]:
+        with Database(postgres_url).connection() as connection:
+            names = connection.execute(
+                "select format('%I.%I', schemaname, tablename) from pg_tables "
+                "where schemaname not in ('pg_catalog', 'information_schema', 'tillroll_log') order by 1"
+            ).fetchall()
+            found: dict[str, Any] = {}
+            for (name,) in names:
+                rows = connection.execute(
+                    f"select to_jsonb(t) - 'updated_at' from {name} t".encode()
+                ).fetchall()
+                found[name] = sorted((list(row[0].values()) for row in rows), key=str)
+            found["schemas"] = connection.execute("select nspname from pg_namespace where nspname !~ '^pg_' order by 1").fetchall()
+        return found
+
+    return read

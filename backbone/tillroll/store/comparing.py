@@ -83,9 +83,12 @@ class LiveCopy:
 
 
 @contextmanager
-def live_copy(store: PostgresStore, live: type[Projection]) -> Iterator[LiveCopy]:
+def live_copy(
+    store: PostgresStore, live: type[Projection], only: Mapping[str, str] | None = None
+) -> Iterator[LiveCopy]:
     """Copy the rows of `live`, which need not stand still; the copy is gone after the context.
 
+    only: values of key columns, as text, whose rows alone are copied; tables without these columns stay empty.
     Copies are temporary tables, so neither a crash nor a kill leaves one behind.
     """
     connection = store.database.connect(autocommit=True)
@@ -96,7 +99,7 @@ def live_copy(store: PostgresStore, live: type[Projection]) -> Iterator[LiveCopy
             with connection.transaction():
                 positions = _positions(connection, live)
                 for table in live.tables:
-                    _copy(connection, live, table)
+                    _copy(connection, live, table, only or {})
             connection.isolation_level = None
             for table in live.tables:
                 connection.execute(f"analyze {_copied(table)}".encode())
@@ -113,8 +116,20 @@ def _positions(connection: Connection, live: type[Projection]) -> dict[TopicPart
     return {TopicPartition(topic, partition): offset for topic, partition, offset in rows}
 
 
-def _copy(connection: Connection, live: type[Projection], table: TableSpec) -> None:
-    connection.execute(f"create temporary table {_copied(table)} as {table_query(live, table)}".encode())
+def _copy(connection: Connection, live: type[Projection], table: TableSpec, only: Mapping[str, str]) -> None:
+    wanted = [f"{quoted(name)}::text = %s" if name in table.key else "false" for name in only]
+    where = f" where {' and '.join(wanted)}" if wanted else ""
+    values = [value for name, value in only.items() if name in table.key]
+    text = f"create temporary table {_copied(table)} as select * from ({_escaped(table_query(live, table))}) as live{where}"
+    cursor = psycopg.ClientCursor(
+        connection
+    )  # a statement that makes a table takes no parameters of the server's
+    cursor.execute(text.encode(), values)
+
+
+def _escaped(text: str) -> str:
+    """Where a statement takes parameters, a per cent sign is written twice."""
+    return text.replace("%", "%%")
 
 
 def _copied(table: TableSpec) -> str:

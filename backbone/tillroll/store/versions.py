@@ -1,23 +1,18 @@
 """Versions of projections in the store: what each is declared as, the code it is projected by, and its state.
 
 A version is made once and keeps its tables, in a schema of its own, until it is retired. Readers' views point
-to the live one. Whoever projects a version holds its lock shared (`InUse`); who wants it to stand still, to compare
-it or to take it away, takes the lock for itself (`standing_still`).
+to the live one. Who may touch a version when, says locks.py.
 """
 
 import json
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-import psycopg
-
 from tillroll.database import Connection
-from tillroll.errors import DeclarationError, TillrollError
+from tillroll.errors import DeclarationError
 from tillroll.projection.code import Code, code_of
 from tillroll.projection.declare import Projection
 from tillroll.store import sql
@@ -25,11 +20,19 @@ from tillroll.store import sql
 if TYPE_CHECKING:
     from tillroll.store.postgres import PostgresStore
 
-__all__ = ["InUse", "State", "Version", "create", "drop", "find", "install", "mark", "standing_still"]
-
-VERSION_LOCK = 0x7469_6C76  # "tilv": with the hash of the version's schema
-ASK_SECONDS = 0.5  # between two looks at whether a version is still to be projected
-STILL_PATIENCE = 60.0  # seconds that its projectors have to come to rest
+__all__ = [
+    "Progress",
+    "State",
+    "Version",
+    "create",
+    "drop",
+    "find",
+    "highest",
+    "install",
+    "mark",
+    "noted",
+    "progress_of",
+]
 
 
 class State(StrEnum):
@@ -59,6 +62,36 @@ class Version:
     code: Code | None
     created_at: datetime
     limits: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a rebuild is. goal: events to read in all; rates in events a second; seconds left, None = unknown.
+
+    slowest, quickest: of the last parts of two seconds each; the spread of the seconds left follows from them.
+    """
+
+    projection: str
+    version: int
+    events: int
+    goal: int
+    dead_letters: int
+    rate: float | None
+    slowest: float | None
+    quickest: float | None
+
+    @property
+    def percent(self) -> float:
+        """Of the goal; 100 where there is nothing to read."""
+        return 100.0 * min(self.events, self.goal) / self.goal if self.goal else 100.0
+
+    @property
+    def left(self) -> tuple[float, float, float] | None:
+        """Seconds left: at the mean rate, at best, at worst."""
+        if not self.rate or not self.slowest or not self.quickest:
+            return None
+        rest = max(0, self.goal - self.events)
+        return rest / self.rate, rest / self.quickest, rest / self.slowest
 
 
 def install(connection: Connection, projection: type[Projection]) -> None:
@@ -139,84 +172,36 @@ def drop(connection: Connection, name: str, number: int) -> None:
     connection.execute("delete from tillroll.projections where name = %s and version = %s", [name, number])
 
 
-class InUse:
-    """Held by whoever projects a version; `still` says, now and then, whether to go on.
-
-    The lock is let go and taken again there, so that who waits for the version to stand still gets it.
-    """
-
-    def __init__(self, store: "PostgresStore", name: str, number: int):
-        self._name, self._number, self._asked = name, number, time.monotonic()
-        with store.connection():
-            self._connection = store.database.connect(autocommit=True)
-        self._translated = store.database.translated
-        self._held = self._take()
-
-    def still(self) -> bool:
-        """Whether this version is to be projected on. Raises StoreUnavailable."""
-        now = time.monotonic()
-        if self._held and now - self._asked >= ASK_SECONDS:
-            self._asked = now
-            with self._translated():
-                self._connection.execute(
-                    "select pg_advisory_unlock_shared(%s, hashtext(%s))", [VERSION_LOCK, self._key]
-                )
-            self._held = self._take()
-        return self._held
-
-    @property
-    def state(self) -> State | None:
-        """The version's state now; None when it is gone. Raises StoreUnavailable."""
-        with self._translated():
-            row = self._connection.execute(
-                "select state from tillroll.projections where name = %s and version = %s",
-                [self._name, self._number],
-            ).fetchone()
-        return State(row[0]) if row else None
-
-    def close(self) -> None:
-        """Let go."""
-        self._connection.close()
-
-    @property
-    def _key(self) -> str:
-        return f"{self._name}_v{self._number}"
-
-    def _take(self) -> bool:
-        with self._translated():
-            row = self._connection.execute(
-                "select pg_try_advisory_lock_shared(%s, hashtext(%s)) and exists "
-                "(select 1 from tillroll.projections where name = %s and version = %s)",
-                [VERSION_LOCK, self._key, self._name, self._number],
-            ).fetchone()
-        return bool(row and row[0])
+def noted(store: "PostgresStore", progress: Progress) -> None:
+    """Keep how far a rebuild is, for others to see."""
+    with store.connection() as connection:
+        connection.execute(
+            "insert into tillroll.replays as r (projection, version, goal, events, rate, slowest, quickest) "
+            "values (%s, %s, %s, %s, %s, %s, %s) on conflict (projection, version) do update set updated_at = now(), "
+            "goal = excluded.goal, events = excluded.events, rate = coalesce(excluded.rate, r.rate), "
+            "slowest = coalesce(excluded.slowest, r.slowest), quickest = coalesce(excluded.quickest, r.quickest)",
+            [
+                progress.projection, progress.version, progress.goal, progress.events, progress.rate,
+                progress.slowest, progress.quickest,
+            ],
+        )  # fmt: skip
 
 
-@contextmanager
-def standing_still(
-    store: "PostgresStore", name: str, number: int, patience: float = STILL_PATIENCE
-) -> Iterator[None]:
-    """Nobody projects the version while this lasts. Raises TillrollError when they do not let go in time."""
-    with store.connection():
-        connection = store.database.connect(autocommit=True)
-    try:
-        with store.database.translated():
-            end = time.monotonic() + patience
-            while not _taken(connection, f"{name}_v{number}", end - time.monotonic()):
-                if time.monotonic() > end:
-                    raise TillrollError(
-                        f"version {number} of {name} is being projected by a process that does not let go of it; stop "
-                        "that one, then do this again"
-                    )
-        yield
-    finally:
-        connection.close()
+def progress_of(connection: Connection, name: str, number: int) -> Progress | None:
+    """How far the rebuild that fills, or filled, this version is; None where it was made otherwise."""
+    row = connection.execute(
+        "select events, goal, (select count(*) from tillroll.dead_letters d where d.projection = r.projection and "
+        "d.version = r.version), rate, slowest, quickest from tillroll.replays r where projection = %s and version = %s",
+        [name, number],
+    ).fetchone()
+    return Progress(name, number, *row) if row else None
 
 
-def _taken(connection: Connection, key: str, seconds: float) -> bool:
-    connection.execute(f"set lock_timeout = {max(1, int(seconds * 1000))}".encode())
-    try:
-        connection.execute("select pg_advisory_lock(%s, hashtext(%s))", [VERSION_LOCK, key])
-    except psycopg.errors.LockNotAvailable:
-        return False
-    return True
+def highest(connection: Connection, name: str) -> int:
+    """The highest number that a version of `name` ever had; 0 = none."""
+    row = connection.execute(
+        "select greatest((select max(version) from tillroll.projections where name = %(name)s), "
+        "(select max(to_version) from tillroll.audit where projection = %(name)s), 0)",
+        {"name": name},
+    ).fetchone()
+    return int(row[0]) if row else 0

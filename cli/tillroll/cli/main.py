@@ -18,6 +18,7 @@ from tillroll.cli.project import project
 from tillroll.cli.publish import publish
 from tillroll.cli.query import query
 from tillroll.cli.react import react
+from tillroll.cli.replay import replay
 from tillroll.cli.schema import schema
 from tillroll.cli.status import status
 from tillroll.errors import TillrollError, UsageError
@@ -99,7 +100,7 @@ def cli() -> None:
     """Till roll of every channel: append events to one log, project them into read models, query those."""
 
 
-for command in (demo, import_, publish, project, query, status, dead_letters, react, schema, new, doctor):
+for command in (demo, import_, publish, project, query, status, dead_letters, replay, react, schema, new, doctor):
     cli.add_command(command)
 
 

@@ -13,7 +13,7 @@ import polars as pl
 from tillroll.contract.registry import Contract
 from tillroll.errors import PositionOutOfRange, Replaced, TillrollError
 from tillroll.log.decode import Decoded, decode_records
-from tillroll.log.port import Batch, EventLog, Subscription, TopicPartition
+from tillroll.log.port import Batch, EventLog, Positions, Subscription, TopicPartition
 from tillroll.log.records import read_records
 from tillroll.projection.declare import Projection
 from tillroll.projection.fold import Failure, FailureBudget, Folded, Folder, combine
@@ -49,7 +49,10 @@ class _Pending:
 
 
 class Projector:
-    """One member of the consumer group of one projection. Not to be shared between threads."""
+    """One member of the consumer group of one projection. Not to be shared between threads.
+
+    limit: per partition an offset that is not passed; partitions without one are not read. None = no limit.
+    """
 
     def __init__(
         self,
@@ -58,6 +61,7 @@ class Projector:
         store: PostgresStore,
         contract: Contract,
         commit_events: int = COMMIT_EVENTS,
+        limit: Positions | None = None,
     ):
         self.projection = projection
         self._log, self._store, self._contract = log, store, contract
@@ -68,7 +72,7 @@ class Projector:
         self._claims: dict[TopicPartition, Claim] = {}
         self._held_back: dict[TopicPartition, int] = {}
         self._pending = _Pending()
-        self._commit_events = commit_events
+        self._commit_events, self._limit = commit_events, limit
         store.install(projection)
         self._writer = store.writer(projection)
         self._subscription: Subscription = log.subscribe(
@@ -81,7 +85,7 @@ class Projector:
         Raises what the log and the store raise; after Unavailable a step may simply be tried again.
         """
         try:
-            batches = self._cut(self._subscription.poll(self._patience(timeout)))
+            batches = self._within_limit(self._cut(self._subscription.poll(self._patience(timeout))))
             if batches:
                 self._take(batches)
             return self._commit() if self._is_due(bool(batches)) else Progress()
@@ -186,6 +190,15 @@ class Projector:
         self._held_back |= again
         return passed
 
+    def _within_limit(self, batches: list[Batch]) -> list[Batch]:
+        """What lies below the limit; a partition that has reached it is read no further."""
+        if self._limit is None:
+            return batches
+        ends = [self._limit.get(batch.origin, 0) for batch in batches]
+        pairs = list(zip(batches, ends, strict=True))
+        self._subscription.pause({batch.origin for batch, end in pairs if batch.next_offset >= end})
+        return [batch.until(end) for batch, end in pairs if end > _start(batch)]
+
     def _take(self, batches: list[Batch]) -> None:
         pending = self._pending
         pending.since = pending.since or time.monotonic()
@@ -260,3 +273,8 @@ class Projector:
             half = len(events) // 2
             self._sift(record, events[:half], batches, kept, failures)
             self._sift(record, events[half:], batches, kept, failures)
+
+
+def _start(batch: Batch) -> int:
+    """The first offset that is meant."""
+    return batch.base_offset if batch.start is None else batch.start

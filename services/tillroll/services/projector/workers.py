@@ -14,8 +14,8 @@ from tillroll.projection.declare import Projection
 from tillroll.services.admission.admitter import Admitter
 from tillroll.services.projector.listening import Done, Listener, Outage
 from tillroll.services.projector.projector import Progress, Projector
+from tillroll.store.locks import InUse
 from tillroll.store.postgres import PostgresStore
-from tillroll.store.versions import InUse
 
 __all__ = [
     "ADMISSION",

@@ -1,0 +1,219 @@
+"""`tillroll replay`: a bug in a live projection is mended beside it, looked at, switched to, and back."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from click.testing import Result
+from tests.acceptance.test_cli_publish import received
+
+from tillroll import settings
+
+Tillroll = Callable[..., Result]
+Rows = Callable[..., list[dict[str, Any]]]
+
+# Units that left are counted as if they had come.
+BUGGY = '''
+"""Units by sku."""
+
+import polars as pl
+
+from tillroll.events import StockAdjusted, StockReceived
+from tillroll.projection import Derived, Frame, Key, Projection, Sum, derived, on
+
+
+class Shelf(Projection):
+    """Units by sku."""
+
+    sku: Key[str]
+    units: Sum[int]
+    twice: Derived[int] = derived("units * 2")
+
+    @on(StockReceived)
+    def received(self, events: Frame) -> Frame:
+        """What came."""
+        return events.select("sku", units="quantity")
+
+    @on(StockAdjusted)
+    def adjusted(self, events: Frame) -> Frame:
+        """What was found or lost."""
+        return events.select("sku", units=pl.col("quantity").abs())
+'''
+MENDED = BUGGY.replace('units=pl.col("quantity").abs()', 'units="quantity"')
+
+
+@pytest.fixture(autouse=True)
+def shelf(tillroll: Tillroll, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(settings.PROJECTIONS, "own")
+    Path("own").mkdir()
+    write(BUGGY)
+    publish(
+        tillroll,
+        *((n, f"sku-{n % 5}", 10) for n in range(20)),
+        adjusted=[(100, "sku-1", -3), (101, "sku-2", 4)],
+    )
+    tillroll("project", "shelf", "--once")
+
+
+def write(source: str) -> None:
+    Path("own/shelf.py").write_text(source, encoding="utf-8")
+
+
+def publish(
+    tillroll: Tillroll, *arrived: tuple[int, str, int], adjusted: list[tuple[int, str, int]] | None = None
+) -> None:
+    lines = [json.dumps(received(n, sku=sku, quantity=units)) for n, sku, units in arrived]
+    lines += [
+        json.dumps(received(n, type="StockAdjusted", sku=sku, quantity=units, reason="count"))
+        for n, sku, units in adjusted or []
+    ]
+    tillroll("publish", "-", input="\n".join(lines) + "\n")
+
+
+def units(rows: Rows, sku: str = "sku-1") -> int:
+    (row,) = rows("shelf", f"sku={sku}")
+    return int(row["units"])
+
+
+def states(tillroll: Tillroll) -> list[tuple[int, str]]:
+    told = json.loads(tillroll("replay", "status", "shelf", "--json").stdout)
+    return [(each["version"], each["state"]) for each in told]
+
+
+def test_the_story_of_a_bug(tillroll: Tillroll, rows: Rows) -> None:
+    assert units(rows) == 43
+
+    write(MENDED)
+    publish(tillroll, (30, "sku-1", 1))
+    told = tillroll("project", "shelf", "--once").stderr
+    assert "shelf: handler adjusted changed; version 1 stays live and goes on by its own code" in told
+    assert "`tillroll replay rebuild shelf` fills version 2" in told
+    assert units(rows) == 44  # by the old code, all of it
+
+    result = tillroll("replay", "rebuild", "shelf")
+    assert "version 2 of shelf is filled: 23 events" in result.stdout
+    assert states(tillroll) == [(1, "live"), (2, "candidate")]
+    assert units(rows) == 44
+
+    refused = tillroll("replay", "promote", "shelf", code=1).stderr
+    assert "not promoted: it was not compared with version 1" in refused
+
+    found = json.loads(tillroll("replay", "compare", "shelf", "--json", "--parquet", "diff").stdout)
+    (table,) = found["tables"]
+    assert (table["added"], table["removed"], table["changed"]) == (0, 0, 1)
+    assert table["columns"] == {"units": 1, "twice": 1}
+    (sample,) = found["samples"]["shelf"]
+    assert (sample["key"], sample["live"]["units"], sample["candidate"]["units"]) == (
+        {"sku": "sku-1"},
+        44,
+        38,
+    )
+    assert pl.read_parquet("diff/shelf.parquet").select("sku", "difference").rows() == [("sku-1", "changed")]
+    assert "sku=sku-1  units" in tillroll("replay", "compare", "shelf").stdout
+
+    tillroll("replay", "promote", "shelf", "--reason", "adjustments had lost their sign")
+    assert units(rows) == 38
+    assert states(tillroll) == [(1, "warm"), (2, "live")]
+
+    publish(tillroll, adjusted=[(102, "sku-1", -5)])
+    assert "changed" not in tillroll("project", "shelf", "--once").stderr
+    assert units(rows) == 33
+    tillroll("replay", "rollback", "shelf")
+    assert units(rows) == 49  # kept up meanwhile, by the old code
+    assert states(tillroll) == [(1, "live"), (2, "candidate")]
+
+    tillroll("replay", "promote", "shelf")
+    tillroll("replay", "retire", "shelf")
+    assert states(tillroll) == [(2, "live")]
+    assert units(rows) == 33
+    assert "is not there any more" in tillroll("replay", "rollback", "shelf", code=2).stderr
+    log = json.loads(tillroll("replay", "audit", "shelf", "--json").stdout)
+    assert [entry["action"] for entry in log] == ["retire", "promote", "rollback", "promote"]
+    assert log[-1]["reason"] == "adjustments had lost their sign"
+
+
+def test_the_same_code_gives_no_difference(tillroll: Tillroll) -> None:
+    tillroll("replay", "rebuild", "shelf", "--processes", "2")
+    assert "the rows are the same" in tillroll("replay", "compare", "shelf").stdout
+
+
+def test_cancel_leaves_nothing_behind(tillroll: Tillroll, everything: Callable[[], dict[str, Any]]) -> None:
+    before = everything()
+    write(MENDED)
+    tillroll("replay", "rebuild", "shelf")
+    tillroll("replay", "cancel", "shelf")
+    after = everything()
+    (entry,) = after.pop("tillroll.audit")
+    assert "cancel" in entry
+    assert before.pop("tillroll.audit") == []
+    assert after == before
+
+
+def test_a_candidate_of_some_keys_or_some_time_is_not_promoted(tillroll: Tillroll, rows: Rows) -> None:
+    write(MENDED)
+    tillroll("replay", "rebuild", "shelf", "--key", "sku=sku-1")
+    found = json.loads(tillroll("replay", "compare", "shelf", "--json").stdout)
+    (table,) = found["tables"]
+    assert (table["live_rows"], table["candidate_rows"], table["changed"]) == (1, 1, 1)
+    assert (
+        "filled in part only (only {'sku': 'sku-1'})" in tillroll("replay", "promote", "shelf", code=1).stderr
+    )
+    tillroll("replay", "cancel", "shelf")
+    tillroll("replay", "rebuild", "shelf", "--from", "2100-01-01")
+    tillroll("replay", "promote", "shelf", "--force", "--reason", "to see")
+    assert rows("shelf") == []
+    (entry,) = json.loads(tillroll("replay", "audit", "shelf", "--json").stdout)[:1]
+    assert any("filled in part only" in reason for reason in entry["details"]["overridden"])
+
+
+def test_other_code_than_that_which_fills_is_refused(tillroll: Tillroll) -> None:
+    write(MENDED)
+    tillroll("replay", "rebuild", "shelf")
+    write(
+        MENDED.replace(
+            'units="quantity")\n\n    @on(StockAdjusted)',
+            'units=pl.col("quantity"))\n\n    @on(StockAdjusted)',
+        )
+    )
+    told = tillroll("replay", "rebuild", "shelf", code=2).stderr
+    assert "version 2 of shelf is being filled by other code (handler received changed)" in told
+
+
+def test_only_views_changed_need_no_rebuild(tillroll: Tillroll, rows: Rows) -> None:
+    write(BUGGY.replace("units * 2", "units * 20"))
+    told = tillroll("project", "shelf", "--once").stderr
+    assert "shelf: derived column shelf.twice changed: readers see it from now on" in told
+    (row,) = rows("shelf", "sku=sku-1")
+    assert row["twice"] == 43 * 20
+    assert "changed" not in tillroll("project", "shelf", "--once").stderr
+
+
+def test_a_dry_run_changes_nothing(tillroll: Tillroll, everything: Callable[[], dict[str, Any]]) -> None:
+    before = everything()
+    told = json.loads(tillroll("replay", "rebuild", "shelf", "--dry-run", "--json").stdout)
+    assert told["events"] == {"orders": 0, "stock": 22}
+    assert told["sampled"] > 0
+    assert everything() == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["rebuild", "shelf", "--from", "yesterday"], "--from yesterday: a time as"),
+        (["rebuild", "shelf", "--from", "nowhere/0:5"], "reads no partition nowhere/0"),
+        (["rebuild", "shelf", "--key", "size=4"], "size is part of no key of shelf; there are sku"),
+        (["rebuild", "shelv"], "there is no projection 'shelv'"),
+        (["compare", "shelf"], "shelf has no candidate"),
+        (["promote", "shelf"], "shelf has no candidate"),
+        (["rollback", "shelf"], "version 1 is the first that readers see"),
+        (["retire", "shelf"], "name the version of shelf to retire"),
+        (["cancel", "shelf"], "shelf has no rebuild"),
+        (["pause", "shelf"], "shelf has no rebuild"),
+        (["status", "shelv"], "shelv has no version in this store; there are shelf"),
+    ],
+)
+def test_what_cannot_be_meant_is_told(tillroll: Tillroll, arguments: list[str], told: str) -> None:
+    assert told in tillroll("replay", *arguments, code=2).stderr
