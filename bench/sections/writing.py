@@ -48,7 +48,7 @@ def _way(stage: Stage, sizes: Sizes, kafka: str, name: str, title: str, events: 
         writers.tillroll("tillroll, Kafka", f"kafka://{kafka}"),
         writers.tillroll("tillroll, PostgresLog", ""),
     ]
-    play(scenarios, sizes.side_runs, stage.database, stage.drop)
+    play(scenarios, sizes.side_runs, stage.database, stage.drop, warm=False)
     return Section(name, title, "events", events).take(scenarios)
 
 
@@ -120,6 +120,6 @@ def _encoding(stage: Stage, sizes: Sizes) -> Section:
         Scenario(Contender(name, "encoding", {"events": sizes.imported, "way": way}, None), check)
         for name, way in ways
     ]
-    play(scenarios, sizes.side_runs, stage.database, stage.drop)
+    play(scenarios, sizes.side_runs, stage.database, stage.drop, warm=False)
     title = "encoding frames of events into record batches; right: the same bytes"
     return Section("encoding", title, "events", sizes.imported).take(scenarios)
