@@ -11,6 +11,7 @@ from click.testing import Result
 from tests.acceptance.test_cli_publish import received
 
 from tillroll import settings
+from tillroll.database import Database
 
 Tillroll = Callable[..., Result]
 Rows = Callable[..., list[dict[str, Any]]]
@@ -217,3 +218,39 @@ def test_a_dry_run_changes_nothing(tillroll: Tillroll, everything: Callable[[], 
 )
 def test_what_cannot_be_meant_is_told(tillroll: Tillroll, arguments: list[str], told: str) -> None:
     assert told in tillroll("replay", *arguments, code=2).stderr
+
+
+def test_a_read_model_is_verified_against_its_events(
+    tillroll: Tillroll, postgres_url: str, everything: Callable[[], dict[str, Any]]
+) -> None:
+    before = everything()
+    assert "version 1 of shelf holds" in tillroll("verify", "shelf").stdout
+    assert everything() == before
+    with Database(postgres_url).connection() as connection:
+        connection.execute("update shelf_v1.shelf set units = units + 1 where sku = 'sku-1'")
+        connection.execute("delete from shelf_v1.shelf where sku = 'sku-3'")
+    told = json.loads(tillroll("verify", "shelf", "--json", code=1).stdout)
+    (table,) = told["tables"]
+    assert (told["holds"], table["added"], table["changed"], table["columns"]["units"]) == (False, 1, 1, 1)
+    assert "sku=sku-1  units   44      43" in tillroll("verify", "shelf", code=1).stdout
+
+
+def test_verifying_finds_dead_letters_that_are_not_kept(tillroll: Tillroll, postgres_url: str) -> None:
+    write(
+        BUGGY.replace('        return events.select("sku", units="quantity")', FAILING, 1).replace(
+            "Shelf", "Other"
+        )
+    )
+    Path("own/shelf.py").rename("own/other.py")
+    publish(tillroll, (200, "sku-1", 77))
+    tillroll("project", "other", "--once")
+    assert "holds" in tillroll("verify", "other").stdout
+    with Database(postgres_url).connection() as connection:
+        connection.execute("delete from tillroll.dead_letters")
+    told = tillroll("verify", "other", code=1).stdout
+    assert "fails, but is no dead letter" in told
+
+
+FAILING = """        if (events.polars["quantity"] == 77).any():
+            raise ValueError("77")
+        return events.select("sku", units="quantity")"""

@@ -21,6 +21,7 @@ from tillroll.cli.react import react
 from tillroll.cli.replay import replay
 from tillroll.cli.schema import schema
 from tillroll.cli.status import status
+from tillroll.cli.verify import verify
 from tillroll.errors import TillrollError, UsageError
 
 __all__ = ["cli", "main"]
@@ -100,7 +101,7 @@ def cli() -> None:
     """Till roll of every channel: append events to one log, project them into read models, query those."""
 
 
-for command in (demo, import_, publish, project, query, status, dead_letters, replay, react, schema, new, doctor):
+for command in (demo, import_, publish, project, query, status, dead_letters, replay, verify, react, schema, new, doctor):
     cli.add_command(command)
 
 

@@ -1,28 +1,21 @@
 """`tillroll replay`: a new version beside the live one, the difference, the switch, and back."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from tillroll.cli.options import Given, with_options
-from tillroll.cli.output import as_json, cell, count, say, show, table
+from tillroll.cli.output import show
 from tillroll.cli.query import parse_conditions
+from tillroll.cli.replayed import Audit, Difference, Done, Ended, Estimated, Standing, Switch, Telling
 
 if TYPE_CHECKING:
-    from tillroll.services.replay.compare import Compared, Comparison
-    from tillroll.services.replay.promote import Entry, Switched
-    from tillroll.services.replay.rebuild import Filled
-    from tillroll.services.replay.status import VersionStanding
-    from tillroll.store.comparing import Changed
-    from tillroll.store.versions import Progress
+    from tillroll.services.replay.compare import Compared
 
 __all__ = ["replay"]
 
 SAMPLES = 5
-PLAIN_SECONDS = 2.0
 
 _NAME = click.argument("name")
 _REASON = click.option("--reason", metavar="TEXT", help="Why; kept in the audit.")
@@ -86,7 +79,7 @@ def rebuild(
         return
     place = Place(given.log_address, given.store_address, given.data)
     given.close()
-    show(given, Ended(Rebuild(place, projection, limits, processes, rate, _Telling(given.json)).run()))
+    show(given, Ended(Rebuild(place, projection, limits, processes, rate, Telling(given.json)).run()))
 
 
 @replay.command()
@@ -215,235 +208,3 @@ def audit(given: Given, name: str | None) -> None:
 
     given.require_data()
     show(given, Audit(entries(given.store, name)))
-
-
-# --- results -------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Done:
-    """A version that something was done to."""
-
-    projection: str
-    version: int
-    done: str
-
-    def text(self) -> Iterator[str]:
-        """See Result."""
-        yield f"version {self.version} of {self.projection} {self.done}"
-
-
-@dataclass(frozen=True)
-class Ended:
-    """How a rebuild ended, for showing."""
-
-    filled: "Filled"
-
-    def data(self) -> Any:
-        """What --json prints."""
-        return asdict(self.filled) | {"state": self.filled.state or "cancelled"}
-
-    @property
-    def exit_code(self) -> int:
-        """1 when it was paused or cancelled from elsewhere."""
-        return int(self.filled.state != "candidate")
-
-    def text(self) -> Iterator[str]:
-        """See Result."""
-        it = self.filled
-        if it.state != "candidate":
-            yield f"version {it.version} of {it.projection} was {it.state or 'cancelled'} from elsewhere"
-            return
-        rate = it.events / it.seconds if it.seconds else 0
-        yield (
-            f"version {it.version} of {it.projection} is filled: {count(it.events, 'event')} in {it.seconds:.1f} s, "
-            f"{rate:,.0f}/s, {count(it.dead_letters, 'dead letter')}, {it.behind:,} behind the end"
-        )
-        yield f"go on with: tillroll replay compare {it.projection}; tillroll replay promote {it.projection}"
-
-
-@dataclass(frozen=True)
-class Estimated:
-    """What a rebuild would be, for showing."""
-
-    estimate: Any
-
-    def data(self) -> Any:
-        """What --json prints."""
-        return self.estimate
-
-    def text(self) -> Iterator[str]:
-        """See Result."""
-        it = self.estimate
-        yield from table(("topic", "events"), [*it.events.items(), ("all", sum(it.events.values()))])
-        yield ""
-        how = (
-            f"{it.rate:,.0f} events/s in a sample of {it.sampled:,}"
-            if it.rate
-            else "nothing to take a sample of"
-        )
-        yield f"{how}: {'' if it.seconds is None else f'about {it.seconds:,.0f} s, '}{it.bytes / 2**20:,.1f} MiB of disk ({it.bytes_from})"
-
-
-@dataclass(frozen=True)
-class Standing:
-    """Versions, for showing."""
-
-    versions: "Sequence[VersionStanding]"
-
-    def data(self) -> Any:
-        """What --json prints."""
-        return self.versions
-
-    def text(self) -> Iterator[str]:
-        """See Result."""
-        rows = [
-            (v.projection, v.version, v.state, v.behind, v.dead_letters, v.percent and f"{v.percent:.1f}%",
-             v.rate and f"{v.rate:,.0f}/s", _left(v.seconds_left))
-            for v in self.versions
-        ]  # fmt: skip
-        yield from table(
-            ("projection", "version", "state", "behind", "dead letters", "filled", "rate", "left"), rows
-        )
-
-
-@dataclass(frozen=True)
-class Difference:
-    """A comparison with samples, for showing."""
-
-    found: "Comparison"
-    samples: "Mapping[str, Sequence[Changed]]"
-    written: Sequence[Path]
-
-    def data(self) -> Any:
-        """What --json prints."""
-        return asdict(self.found) | {
-            "same": self.found.same,
-            "samples": self.samples,
-            "written": self.written,
-        }
-
-    def text(self) -> Iterator[str]:
-        """See Result."""
-        it = self.found
-        yield f"{it.projection}: candidate version {it.candidate} against live version {it.live}, at the same positions"
-        yield ""
-        yield from table(
-            ("table", "live rows", "candidate rows", "added", "removed", "changed", "columns that differ"),
-            [
-                (t.table, t.live_rows, t.candidate_rows, t.added, t.removed, t.changed, _columns(t))
-                for t in it.tables
-            ],
-        )
-        for name, rows in self.samples.items():
-            if rows:
-                yield ""
-                yield f"{name}:"
-                yield from table(
-                    ("key", "column", "live", "candidate"), [line for row in rows for line in _lines(row)]
-                )
-        for path in self.written:
-            yield f"{path} written"
-        yield ""
-        yield "the rows are the same" if it.same else "readers would see these differences"
-
-
-@dataclass(frozen=True)
-class Switch:
-    """A switch, for showing."""
-
-    switched: "Switched"
-
-    def data(self) -> Any:
-        """What --json prints."""
-        return self.switched
-
-    def text(self) -> Iterator[str]:
-        """See Result."""
-        it = self.switched
-        yield f"readers of {it.projection} see version {it.to_version} now"
-        for reason in it.overridden:
-            yield f"set aside: {reason}"
-        if it.retired is not None:
-            yield f"version {it.retired} is retired"
-        else:
-            yield f"version {it.from_version} is kept up: tillroll replay rollback {it.projection}"
-
-
-@dataclass(frozen=True)
-class Audit:
-    """Entries of the audit, for showing."""
-
-    entries: "Sequence[Entry]"
-
-    def data(self) -> Any:
-        """What --json prints."""
-        return self.entries
-
-    def text(self) -> Iterator[str]:
-        """See Result."""
-        if not self.entries:
-            yield "nothing was changed yet"
-            return
-        rows = [
-            (
-                f"{e.at:%Y-%m-%d %H:%M:%S}",
-                e.who,
-                e.action,
-                e.projection,
-                e.from_version,
-                e.to_version,
-                e.reason,
-            )
-            for e in self.entries
-        ]
-        yield from table(("at", "who", "action", "projection", "from", "to", "reason"), rows)
-
-
-class _Telling:
-    """Says how far a rebuild is: a line now and then on stderr, as JSON where that is wanted."""
-
-    def __init__(self, json: bool):
-        self._json, self._told = json, 0.0
-
-    def __call__(self, progress: "Progress") -> None:
-        import time
-
-        if time.monotonic() - self._told < PLAIN_SECONDS and progress.events < progress.goal:
-            return
-        self._told = time.monotonic()
-        left = progress.left
-        if self._json:
-            told = asdict(progress) | {"percent": round(progress.percent, 2), "seconds_left": left}
-            click.echo(as_json(told, None), err=True)
-            return
-        rate = f", {progress.rate:,.0f}/s" if progress.rate else ""
-        dead = f", {count(progress.dead_letters, 'dead letter')}" if progress.dead_letters else ""
-        say(
-            f"{progress.projection} version {progress.version}: {progress.events:,} of {progress.goal:,} events, "
-            f"{progress.percent:.1f}%{rate}{f', {_left(left)} left' if left else ''}{dead}"
-        )
-
-
-def _left(left: tuple[float, float, float] | None) -> str | None:
-    if left is None:
-        return None
-    mean, best, worst = left
-    return f"{mean:,.0f} s ({best:,.0f} to {worst:,.0f})"
-
-
-def _columns(told: Any) -> str:
-    if not told.comparable:
-        return "another key: rows cannot be matched" if told.added is None else ""
-    return ", ".join(f"{name} {rows:,}" for name, rows in told.columns.items())
-
-
-def _lines(row: "Changed") -> Iterator[tuple[str, str, str, str]]:
-    """A line per column that differs; one line where a row is missing on one side."""
-    key = " ".join(f"{name}={cell(value)}" for name, value in row.key.items())
-    if row.live is None or row.candidate is None:
-        yield key, "(row)", "" if row.live is None else "there", "" if row.candidate is None else "there"
-        return
-    for name in row.candidate:
-        if name in row.live and row.live[name] != row.candidate[name]:
-            yield key, name, cell(row.live[name]), cell(row.candidate[name])

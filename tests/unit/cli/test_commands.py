@@ -44,6 +44,7 @@ NAMES = {
     "tillroll schema generate",
     "tillroll schema list",
     "tillroll status",
+    "tillroll verify",
 }
 
 

@@ -1,0 +1,130 @@
+"""Whether a read model is what its events make of it: folded anew up to its very positions, and compared."""
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+
+from tillroll.contract.registry import load_contract
+from tillroll.errors import UsageError
+from tillroll.log.port import EventLog, Position, Positions, TopicPartition
+from tillroll.projection.declare import Projection
+from tillroll.services.projector.projector import Projector
+from tillroll.services.replay.filling import by_its_code
+from tillroll.store import dead_letters
+from tillroll.store.comparing import Changed, TableDifference, live_copy
+from tillroll.store.locks import office
+from tillroll.store.postgres import PostgresStore
+from tillroll.store.versions import State, Version, create, drop, find
+
+__all__ = ["PartitionCheck", "Verified", "verify"]
+
+SCRATCH = 0  # the number of the version that is folded anew; no other has it
+STEP_SECONDS = 0.2
+SAMPLES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionCheck:
+    """One partition up to the position. records: offsets up to there that the log holds, transaction markers included.
+
+    dead_letters: kept for the live version; expected: found by folding anew.
+    """
+
+    topic: str
+    partition: int
+    position: int
+    records: int
+    dead_letters: int
+    expected: int
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What was found. tables: the rows folded anew ("candidate") against those that are stored ("live").
+
+    missing, surplus: dead letters that should be kept and are not, and the other way round.
+    """
+
+    projection: str
+    version: int
+    partitions: tuple[PartitionCheck, ...]
+    tables: tuple[TableDifference, ...]
+    samples: dict[str, list[Changed]]
+    missing: tuple[Position, ...]
+    surplus: tuple[Position, ...]
+
+    @property
+    def holds(self) -> bool:
+        """Whether rows and dead letters are what the events make of them."""
+        return not self.missing and not self.surplus and all(table.same for table in self.tables)
+
+
+def verify(log: EventLog, store: PostgresStore, name: str) -> Verified:
+    """Fold the events of the live version of `name` anew, up to its positions, and compare; nobody has to stop."""
+    store.bind(log.identity)
+    live = _live(store, name)
+    projection = by_its_code(live)
+    with (
+        office(store, name),
+        live_copy(store, projection) as copy,
+        _scratch(store, projection, live) as scratch,
+    ):
+        _fold(log, store, scratch, copy.positions)
+        tables = tuple(copy.differences(scratch))
+        samples = {
+            t.table: list(copy.changed(scratch, t.table, SAMPLES))
+            for t in tables
+            if t.comparable and not t.same
+        }
+        kept, found = (_dead(store, name, number, copy.positions) for number in (live.number, SCRATCH))
+    checks = tuple(
+        PartitionCheck(
+            *origin, at, at - log.start_offset(origin),
+            sum(each[:2] == origin for each in kept), sum(each[:2] == origin for each in found),
+        )
+        for origin, at in sorted(copy.positions.items())
+    )  # fmt: skip
+    missing, surplus = tuple(sorted(found - kept)), tuple(sorted(kept - found))
+    return Verified(name, live.number, checks, tables, samples, missing, surplus)
+
+
+def _live(store: PostgresStore, name: str) -> Version:
+    with store.connection() as connection:
+        versions = find(connection, name)
+    live = next((version for version in versions if version.state is State.LIVE), None)
+    if live is None or live.code is None:
+        raise UsageError(
+            f"{name} has no version in this store; `tillroll project {name} --once` makes the first one"
+        )
+    return live
+
+
+@contextmanager
+def _scratch(store: PostgresStore, projection: type[Projection], live: Version) -> Iterator[type[Projection]]:
+    """A version to fold into, taken away at the end; one that a killed process left is taken away first."""
+    scratch = projection.numbered(SCRATCH, live.limits.get("only"))
+    with store.connection() as connection:
+        drop(connection, projection.name, SCRATCH)
+        create(connection, scratch, State.FILLING, live.limits)
+    try:
+        yield scratch
+    finally:
+        with store.connection() as connection:
+            drop(connection, projection.name, SCRATCH)
+
+
+def _fold(log: EventLog, store: PostgresStore, scratch: type[Projection], positions: Positions) -> None:
+    projector = Projector(scratch, log, store, load_contract(), limit=positions)
+    with closing(projector):
+        while projector.lag(positions) > 0:
+            projector.step(STEP_SECONDS)
+        projector.flush()
+
+
+def _dead(store: PostgresStore, name: str, number: int, positions: Positions) -> set[Position]:
+    letters = dead_letters.find(store, name)
+    return {
+        letter.position
+        for letter in letters
+        if letter.version == number and letter.position.offset < positions.get(TopicPartition(*letter.position[:2]), 0)
+    }
