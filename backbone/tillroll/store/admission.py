@@ -34,6 +34,12 @@ class Verdicts:
         found = {TopicPartition(topic, partition): offset for topic, partition, offset in rows}
         return {origin: found.get(origin, 0) for origin in wanted}
 
+    def are_of(self, log_identity: str) -> bool:
+        """Whether they are verdicts on the log of this identity."""
+        with self._store.connection() as connection:
+            row = connection.execute("select log_identity from tillroll.store").fetchone()
+        return row is not None and row[0] == log_identity
+
     def cut(self, batches: Sequence[Batch]) -> tuple[list[Batch], dict[TopicPartition, int]]:
         """The admitted part of `batches`, and per partition where reading has to go on if any was cut off."""
         if not batches:

@@ -9,16 +9,16 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from tillroll.contract.envelope import UUID_LENGTH, UUID_TEXT
-from tillroll.contract.registry import CONFLUENT, SINGLE_OBJECT, Contract
+from tillroll.contract.registry import Contract
 from tillroll.errors import PositionOutOfRange, Replaced, TillrollError
+from tillroll.log.ids import event_ids
 from tillroll.log.port import Batch, EventLog, Position, Subscription, TopicPartition
 from tillroll.log.records import read_records
 from tillroll.projection.fold import Failure
 from tillroll.store.admission import CANDIDATES, AdmissionTable
 from tillroll.store.postgres import PostgresStore
 
-__all__ = ["Admitter", "event_ids"]
+__all__ = ["Admitter"]
 
 
 class Admitter:
@@ -145,20 +145,3 @@ def _lost_its_end(origin: TopicPartition, end: int) -> PositionOutOfRange:
 _FIRSTS = pl.Schema(
     {"first_offset": pl.Int64(), "first_value": pl.Binary(), "first_partition_id": pl.Int64()}
 )
-
-
-def event_ids(value: pl.Expr) -> pl.Expr:
-    """The event_id of wire-format values: the first field of every event; null where there is none.
-
-    Read without decoding the rest: behind the prefix stands a text of 36 characters.
-    """
-    confluent, single = value.bin.starts_with(CONFLUENT), value.bin.starts_with(SINGLE_OBJECT)
-    found = pl.when(single).then(_text_at(value, 10)).when(confluent).then(_text_at(value, 5))
-    return pl.when(found.str.contains(UUID_TEXT)).then(found)
-
-
-def _text_at(value: pl.Expr, start: int) -> pl.Expr:
-    there = value.bin.slice(start, 1) == UUID_LENGTH
-    return (
-        pl.when(there).then(value.bin.slice(start + 1, 36)).cast(pl.String, strict=False).str.to_lowercase()
-    )
