@@ -127,14 +127,27 @@ def test_status_counts_dead_letters(failed: Tillroll) -> None:
     assert told["projections"][0]["dead_letters"] == 1
 
 
-def test_a_letter_of_another_version_is_not_retried(failed: Tillroll, tmp_path: Path) -> None:
+def test_a_letter_of_a_version_with_other_tables_is_not_retried(failed: Tillroll, tmp_path: Path) -> None:
     (letter,) = letters(failed)
     mended = PICKY.replace('sku="hat"', 'sku="cap"').replace(
-        "    sku: Key", "    version = 2\n    sku: Key", 1
+        "    sku: Key", "    more: Sum[int]\n    sku: Key", 1
     )
     (tmp_path / "picky.py").write_text(mended)
-    failed("project", "picky", "--once")
-    assert "version 1 of picky" in failed("dead-letters", "retry", letter["id"], code=1).stdout
+    told = failed("dead-letters", "retry", letter["id"], code=1).stdout
+    assert "picky has other tables here than its version 1; `tillroll replay rebuild picky` applies" in told
+
+
+def test_a_letter_of_a_promoted_version_is_retried_there(
+    failed: Tillroll, rows: Rows, tmp_path: Path
+) -> None:
+    failed("replay", "rebuild", "picky")
+    failed("replay", "promote", "picky", "--force")
+    (tmp_path / "picky.py").write_text(PICKY.replace('sku="hat"', 'sku="cap"'))
+    before = len(rows("picky"))
+    newest = max(letters(failed), key=lambda letter: int(letter["version"]))
+    assert newest["version"] == 2
+    failed("dead-letters", "retry", newest["id"])
+    assert len(rows("picky")) == before + 1
 
 
 def test_bytes_that_are_no_event_become_a_dead_letter_with_their_place(

@@ -182,7 +182,7 @@ def test_a_projector_follows_the_log_and_stops_cleanly_when_asked(
     eventually(lambda: rows("store_availability")[0]["on_hand"] == 2)
     out = projector.stop(how)
     assert projector.process.returncode == 0
-    assert out.splitlines()[-1].split()[:2] == ["store_availability", "1"]
+    assert out.splitlines()[-1].split()[:3] == ["store_availability", "ended", "1"]
 
 
 def test_a_projector_waits_while_the_database_is_down_and_goes_on(

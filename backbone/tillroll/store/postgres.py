@@ -107,6 +107,15 @@ class PostgresStore:
         with self.connection() as connection:
             versions.install(connection, projection)
 
+    def declared(self, name: str, version: int) -> str | None:
+        """The fingerprint of the tables of a version; None where there is no such version."""
+        with self.connection() as connection:
+            row = connection.execute(
+                "select fingerprint from tillroll.projections where name = %s and version = %s",
+                [name, version],
+            ).fetchone()
+        return row[0] if row else None
+
     # --- positions ----------------------------------------------------------------------------------
 
     def claim(

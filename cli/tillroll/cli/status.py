@@ -46,8 +46,11 @@ class Status:
         """See Result."""
         told = self.standing
         yield from table(
-            ("projection", "version", "behind", "seconds", "dead letters"),
-            [(p.projection, p.version, p.lag, _rounded(p.seconds), p.dead_letters) for p in told.projections],
+            ("projection", "version", "state", "behind", "seconds", "dead letters"),
+            [
+                (p.projection, p.version, p.state, p.lag, _rounded(p.seconds), p.dead_letters)
+                for p in told.projections
+            ],
         )
         yield from self._partitions()
         if told.admission is not None:

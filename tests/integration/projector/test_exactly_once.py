@@ -20,6 +20,7 @@ from tillroll.log.port import EventLog, TopicPartition
 from tillroll.projection.fold import Folded
 from tillroll.projections.store_availability import StoreAvailability
 from tillroll.publisher import Publisher
+from tillroll.services.projector import projector as projecting
 from tillroll.services.projector.projector import Projector
 from tillroll.store.postgres import Claim, PostgresStore, Writer
 from tillroll.testing.order_free import generated_history, rows_after, stored_rows
@@ -42,6 +43,12 @@ def published(log: EventLog, seed: int, size: int, batch: int = 20) -> list[Even
 
 def right(store: PostgresStore, events: Sequence[Event]) -> bool:
     return stored_rows(StoreAvailability, store) == rows_after(StoreAvailability, [events])
+
+
+@pytest.fixture(autouse=True)
+def _never_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is folded waits for its commit, so that it can be lost in between."""
+    monkeypatch.setattr(projecting, "FEW", 1)
 
 
 def test_reads_everything_once_and_follows(log: EventLog, store: PostgresStore, finish: Finish) -> None:

@@ -26,6 +26,8 @@ __all__ = ["Progress", "Projector"]
 # read they come as soon as there is nothing more to wait for.
 COMMIT_EVENTS = 500_000
 COMMIT_SECONDS = 2.0
+FEW = 5_000  # records of one reading, below which whoever publishes is waiting to see them
+LEAST_BYTES, BYTES_AN_EVENT = 1 << 16, 256  # of a poll, where a step is not to take many events
 ADMISSION_SECONDS = 0.02  # between two looks at how far admission is
 
 
@@ -52,6 +54,7 @@ class Projector:
     """One member of the consumer group of one projection. Not to be shared between threads.
 
     limit: per partition an offset that is not passed; partitions without one are not read. None = no limit.
+    most: events that a step takes; None = whatever a poll brings.
     """
 
     def __init__(
@@ -62,6 +65,7 @@ class Projector:
         contract: Contract,
         commit_events: int = COMMIT_EVENTS,
         limit: Positions | None = None,
+        most: int | None = None,
     ):
         self.projection = projection
         self._log, self._store, self._contract = log, store, contract
@@ -72,7 +76,7 @@ class Projector:
         self._claims: dict[TopicPartition, Claim] = {}
         self._held_back: dict[TopicPartition, int] = {}
         self._pending = _Pending()
-        self._commit_events, self._limit = commit_events, limit
+        self._commit_events, self._limit, self._most = commit_events, limit, most
         store.install(projection)
         self._writer = store.writer(projection)
         self._subscription: Subscription = log.subscribe(
@@ -85,10 +89,10 @@ class Projector:
         Raises what the log and the store raise; after Unavailable a step may simply be tried again.
         """
         try:
-            batches = self._within_limit(self._cut(self._subscription.poll(self._patience(timeout))))
+            batches = self._at_most(self._within_limit(self._cut(self._poll(timeout))))
             if batches:
                 self._take(batches)
-            return self._commit() if self._is_due(bool(batches)) else Progress()
+            return self._commit() if self._is_due(sum(batch.count for batch in batches)) else Progress()
         except Replaced:
             self._start_over(self._claim(self._subscription.assignment()))
             return Progress()
@@ -130,7 +134,7 @@ class Projector:
                 raise PositionOutOfRange(
                     f"{self.projection.name} stands at offset {claim.next_offset} of {origin.topic}/{origin.partition}, "
                     f"but the log holds only {start} and later: {start - claim.next_offset} events are missing; "
-                    "restore them from the archive, or rebuild from what is left"
+                    f"restore them from the archive, or `tillroll replay rebuild {self.projection.name} --from earliest`"
                 )
         self._claims |= claims
         return claims
@@ -179,6 +183,12 @@ class Projector:
                 del self._held_back[origin]
         return min(timeout, ADMISSION_SECONDS) if self._held_back else timeout
 
+    def _poll(self, timeout: float) -> Sequence[Batch]:
+        patience = self._patience(timeout)
+        if self._most is None:
+            return self._subscription.poll(patience)
+        return self._subscription.poll(patience, max(LEAST_BYTES, self._most * BYTES_AN_EVENT))
+
     def _cut(self, batches: Sequence[Batch]) -> list[Batch]:
         """What admission has passed; where it ends, the partition is held back and read again from there."""
         if self._verdicts is None:
@@ -199,6 +209,27 @@ class Projector:
         self._subscription.pause({batch.origin for batch, end in pairs if batch.next_offset >= end})
         return [batch.until(end) for batch, end in pairs if end > _start(batch)]
 
+    def _at_most(self, batches: list[Batch]) -> list[Batch]:
+        """The first `most` events; a partition with more is read again from there, held back or not."""
+        if self._most is None:
+            return batches
+        left, taken, again = self._most, list[Batch](), dict[TopicPartition, int]()
+        for batch in batches:
+            start = _start(batch)
+            if batch.origin in again or left <= 0:
+                again.setdefault(batch.origin, start)
+                continue
+            part = batch.until(start + left)
+            left -= part.next_offset - start
+            taken.append(part)
+            if part.next_offset < batch.next_offset:
+                again[batch.origin] = part.next_offset
+        for origin, offset in again.items():
+            self._held_back.pop(origin, None)
+            self._subscription.seek(origin, offset)
+        self._subscription.resume(again)
+        return taken
+
     def _take(self, batches: list[Batch]) -> None:
         pending = self._pending
         pending.since = pending.since or time.monotonic()
@@ -206,7 +237,7 @@ class Projector:
         pending.parts.append(folded)
         self._taken |= folded.taken_back
         pending.batches += batches
-        pending.events += sum(batch.count for batch in batches)
+        pending.events += sum(_count(batch) for batch in batches)
         for batch in batches:
             pending.ends[batch.origin] = batch.next_offset
 
@@ -218,11 +249,12 @@ class Projector:
 
     # --- committing ---------------------------------------------------------------------------------
 
-    def _is_due(self, more: bool) -> bool:
+    def _is_due(self, read: int) -> bool:
+        """Whether to commit, `read` records having come last: few of them, and the end of the log is near."""
         pending = self._pending
         enough = pending.events >= self._commit_events
         return bool(pending.ends) and (
-            not more or enough or time.monotonic() - pending.since > COMMIT_SECONDS
+            read < FEW or enough or time.monotonic() - pending.since > COMMIT_SECONDS
         )
 
     def _commit(self) -> Progress:
@@ -278,3 +310,8 @@ class Projector:
 def _start(batch: Batch) -> int:
     """The first offset that is meant."""
     return batch.base_offset if batch.start is None else batch.start
+
+
+def _count(batch: Batch) -> int:
+    """How many events are meant, at most; a part of a batch does not know its own number."""
+    return min(batch.count, batch.next_offset - _start(batch))

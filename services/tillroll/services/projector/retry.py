@@ -35,7 +35,7 @@ class Retrier:
         projections: dict[str, type[Projection]],
     ):
         self._log, self._store, self._contract, self._projections = log, store, contract, projections
-        self._tools: dict[str, tuple[Folder, Writer]] = {}
+        self._tools: dict[tuple[str, int], tuple[Folder, Writer]] = {}
 
     def retry(self, letter: DeadLetter) -> Retried:
         """Apply the event and delete the dead letter in one transaction, or leave it with the reason.
@@ -57,7 +57,7 @@ class Retrier:
     def _retry(self, letter: DeadLetter) -> Retried:
         if reason := self._obstacle(letter):
             return Retried(letter.id, False, reason)
-        folder, writer = self._tools_of(letter.projection)
+        folder, writer = self._tools_of(letter.projection, letter.version)
         batches = [_record_at(self._log, letter.position)]
         folded = folder.fold(decode_batches(batches, self._contract, folder.wanted), batches)
         if folded.failures:
@@ -77,22 +77,23 @@ class Retrier:
         projection = self._projections.get(letter.projection)
         if projection is None:
             return f"there is no projection {letter.projection} here; name its folder with --projections"
-        if projection.version != letter.version:
+        declared = self._store.declared(letter.projection, letter.version)
+        if declared is None:
+            return f"version {letter.version} of {letter.projection} is not there any more; discard it"
+        if declared != projection.fingerprint():
             return (
-                f"it is of version {letter.version} of {letter.projection}, which is at version "
-                f"{projection.version} now and has read the event anew; discard it"
+                f"{letter.projection} has other tables here than its version {letter.version}; `tillroll replay rebuild "
+                f"{letter.projection}` applies the event to the next one"
             )
         return ""
 
-    def _tools_of(self, name: str) -> tuple[Folder, Writer]:
-        if name not in self._tools:
-            projection = self._projections[name]
-            taken_back = partial(self._store.taken_back, projection)
-            self._tools[name] = (
-                Folder(projection(), self._contract, taken_back),
-                self._store.writer(projection),
-            )
-        return self._tools[name]
+    def _tools_of(self, name: str, version: int) -> tuple[Folder, Writer]:
+        """By the code at hand: it is what was mended."""
+        if (name, version) not in self._tools:
+            projection = self._projections[name].numbered(version)
+            folder = Folder(projection(), self._contract, partial(self._store.taken_back, projection))
+            self._tools[name, version] = folder, self._store.writer(projection)
+        return self._tools[name, version]
 
 
 def _record_at(log: EventLog, position: Position) -> Batch:

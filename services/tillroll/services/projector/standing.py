@@ -10,6 +10,7 @@ from tillroll.projection.declare import Projection
 from tillroll.store import dead_letters
 from tillroll.store.admission import Verdicts
 from tillroll.store.postgres import PostgresStore
+from tillroll.store.versions import State, find
 
 __all__ = ["AdmissionStanding", "PartitionStanding", "ProjectionStanding", "Standing", "standing"]
 
@@ -31,10 +32,14 @@ class PartitionStanding:
 
 @dataclass(frozen=True, slots=True)
 class ProjectionStanding:
-    """One projection: the sum of its lags, the longest of its seconds."""
+    """One version of a projection: the sum of its lags, the longest of its seconds.
+
+    state: as `tillroll replay status` tells it; None where nothing was projected yet.
+    """
 
     projection: str
     version: int
+    state: State | None
     lag: int
     seconds: float | None
     dead_letters: int
@@ -61,10 +66,14 @@ class Standing:
 def standing(
     log: EventLog, store: PostgresStore, contract: Contract, projections: Sequence[type[Projection]]
 ) -> Standing:
-    """Where `projections` stand. A topic that nothing was published to yet has no partitions."""
+    """Where every version of `projections` stands. A topic that nothing was published to yet has no partitions."""
     ends = _ends(log, contract)
     dead = dead_letters.count(store)
-    found = [_projection(store, p, ends, dead.get((p.name, p.version), 0)) for p in projections]
+    found = [
+        _projection(store, p, state, ends, dead.get((p.name, p.version), 0))
+        for projection in projections
+        for p, state in _versions(store, projection)
+    ]
     admission = None if log.settles_duplicates else _admission(store, ends, dead)
     return Standing(log.identity, tuple(found), admission)
 
@@ -80,8 +89,21 @@ def _ends(log: EventLog, contract: Contract) -> dict[TopicPartition, int]:
     return out
 
 
+def _versions(
+    store: PostgresStore, projection: type[Projection]
+) -> list[tuple[type[Projection], State | None]]:
+    """The versions there are, or the first one that will be. Topics are those of the code at hand."""
+    with store.connection() as connection:
+        there = find(connection, projection.name)
+    return [(projection.numbered(each.number), each.state) for each in there] or [(projection, None)]
+
+
 def _projection(
-    store: PostgresStore, projection: type[Projection], ends: Mapping[TopicPartition, int], dead: int
+    store: PostgresStore,
+    projection: type[Projection],
+    state: State | None,
+    ends: Mapping[TopicPartition, int],
+    dead: int,
 ) -> ProjectionStanding:
     at, topics = store.standing(projection), projection.topics()
     parts = [
@@ -90,7 +112,7 @@ def _projection(
     told = [part.seconds for part in parts if part.seconds is not None]
     lag = sum(part.lag for part in parts)
     return ProjectionStanding(
-        projection.name, projection.version, lag, max(told, default=None), dead, tuple(parts)
+        projection.name, projection.version, state, lag, max(told, default=None), dead, tuple(parts)
     )
 
 
