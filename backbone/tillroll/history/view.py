@@ -49,6 +49,10 @@ class History:
         admitted = admitted_in(self.log, self.contract, ranges, ends, self.store)
         return scan(self.log, self.contract, wanted, ends, admitted, only)
 
+    def nothing(self, projection: type[Projection]) -> Past:
+        """The views before there was any event: no rows, the columns that they have."""
+        return Past(read_views(projection, {}), (), 0)
+
     def past(self, projection: type[Projection], slice_: Slice | None = None) -> Past:
         """The rows that `projection` makes of the slice.
 

@@ -101,7 +101,21 @@ def cli() -> None:
     """Till roll of every channel: append events to one log, project them into read models, query those."""
 
 
-for command in (demo, import_, publish, project, query, status, dead_letters, replay, verify, react, schema, new, doctor):
+for command in (
+    demo,
+    import_,
+    publish,
+    project,
+    query,
+    status,
+    dead_letters,
+    replay,
+    verify,
+    react,
+    schema,
+    new,
+    doctor,
+):
     cli.add_command(command)
 
 

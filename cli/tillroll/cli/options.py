@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
+from typing import TYPE_CHECKING, Any, Concatenate, NoReturn, ParamSpec
 
 import click
 
@@ -16,6 +16,7 @@ from tillroll.errors import UsageError
 
 if TYPE_CHECKING:
     from tillroll.contract.registry import Contract
+    from tillroll.history.view import History
     from tillroll.log.port import EventLog
     from tillroll.projection.declare import Projection
     from tillroll.store.postgres import PostgresStore
@@ -115,10 +116,26 @@ class Given:
         """Refuse to read from an embedded PostgreSQL that was never made."""
         embedded = self.store_address is None or (also_log and self.log_address is None)
         if embedded and not (self.data / "postgres").is_dir():
-            raise UsageError(
-                f"there is no data in {self.data}; `tillroll demo` makes some, or name another directory with --data "
-                "(or --log and --store)"
-            )
+            self._refuse_no_data("--log and --store")
+
+    def _refuse_no_data(self, others: str) -> NoReturn:
+        raise UsageError(
+            f"there is no data in {self.data}; `tillroll demo` makes some, or name another directory with --data "
+            f"(or {others})"
+        )
+
+    def history(self) -> "History":
+        """The log as one that is asked about the past; with the store where its verdicts are needed.
+
+        Refuses an embedded log that was never made.
+        """
+        from tillroll.history.view import History
+
+        there = (self.data / "postgres").is_dir()
+        if self.log_address is None and not there:
+            self._refuse_no_data("--log")
+        judged = not self.log.settles_duplicates and (self.store_address is not None or there)
+        return History(self.log, self.contract, self.store if judged else None)
 
     def close(self) -> None:
         """Close what was opened."""

@@ -3,18 +3,21 @@
 import csv
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import click
 
+from tillroll.cli.moments import say_failures, slice_of, with_times
 from tillroll.cli.options import Given, with_options
 from tillroll.cli.output import as_json, cell, say, table
 from tillroll.errors import UsageError
 
 if TYPE_CHECKING:
-    from tillroll.store.reading import Answer
+    from tillroll.store.reading import Answer, Question
 
-__all__ = ["csv_lines", "json_lines", "parse_conditions", "query"]
+__all__ = ["csv_lines", "json_lines", "parse_conditions", "query", "require_text"]
 
 TABLE_ROWS = 50
 """Rows that a table shows unless --limit says otherwise; JSON and CSV, made for programs, give all."""
@@ -38,7 +41,8 @@ MOST_ROWS = 2**63 - 1
     help="Sort by this column, downwards with a leading '-'; repeatable.",
 )
 @click.option("--csv", "as_csv", is_flag=True, help="Print the rows as CSV with a header.")
-@with_options("store")
+@with_times
+@with_options("log", "store", "projections")
 def query(
     given: Given,
     name: str,
@@ -46,30 +50,58 @@ def query(
     limit: int | None,
     order_by: tuple[str, ...],
     as_csv: bool,
+    as_of: datetime | None,
+    known_at: datetime | None,
 ) -> None:
-    """Rows of a read model.
+    """Rows of a read model, now or at any time.
 
     NAME is a view such as store_availability, order_status, order_status_lines, customer_history or channel_sales.
     COLUMN=VALUE keeps the rows with that value; the same column again means any of its values, and no value
     (COLUMN=) rows where it is empty or unknown.
+
+    --as-of and --known-at read the log instead of the store: the rows that only the events up to then make.
     """
     if given.json and as_csv:
         raise UsageError("--json and --csv contradict each other; give one of them")
     from tillroll.store.reading import Question
-    from tillroll.store.reading import query as ask
 
-    _require_text(name, *conditions, *order_by)
+    require_text(name, *conditions, *order_by)
     where = parse_conditions(conditions)
-    given.require_data()
     shorten = limit is None and not given.json and not as_csv
     question = Question(name, where, order_by, TABLE_ROWS + 1 if shorten else limit)
-    with ask(given.store, question) as answer:
+    with (
+        _now(given, question)
+        if as_of is known_at is None
+        else _then(given, question, as_of, known_at) as answer
+    ):
         lines = json_lines(answer) if given.json else csv_lines(answer) if as_csv else _table(answer, shorten)
         for line in lines:
             sys.stdout.write(line)
 
 
-def _require_text(*arguments: str) -> None:
+@contextmanager
+def _now(given: Given, question: "Question") -> Iterator["Answer"]:
+    """The answer of the store."""
+    from tillroll.store.reading import query as ask
+
+    given.require_data()
+    with ask(given.store, question) as answer:
+        yield answer
+
+
+@contextmanager
+def _then(
+    given: Given, question: "Question", as_of: datetime | None, known_at: datetime | None
+) -> Iterator["Answer"]:
+    """The answer of the log."""
+    from tillroll.history.answer import ask
+
+    answer, past = ask(given.history(), given.projections(), question, slice_of(as_of, known_at))
+    yield answer
+    say_failures(past.failures)
+
+
+def require_text(*arguments: str) -> None:
     """Refuse bytes that are no text in the locale's encoding; Python hands them on as lone surrogates."""
     for text in arguments:
         if any("\ud800" <= letter <= "\udfff" for letter in text):

@@ -1,0 +1,123 @@
+"""Questions about the past: `tillroll query --as-of`, `--known-at`, with nothing but the log."""
+
+import json
+import time
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import Result
+
+from tillroll import settings
+from tillroll.events import event_id_for
+
+Tillroll = Callable[..., Result]
+Rows = Callable[..., list[dict[str, Any]]]
+
+STOCK = [
+    ("shoe-42", "store-7", 3, "2026-03-14T09:30:00Z"),
+    ("shoe-42", "store-8", 5, "2026-03-15T09:30:00Z"),
+    ("hat", "store-7", 2, "2026-03-16T23:59:59.999Z"),
+    ("shoe-42", "store-7", 4, "2026-03-17T00:00:00Z"),
+]
+
+
+def received(entries: Iterable[tuple[str, str, int, str]]) -> str:
+    return "\n".join(
+        json.dumps(
+            {
+                "type": "StockReceived",
+                "event_id": event_id_for("test", "StockReceived", f"{sku}/{place}/{at}"),
+                "source": "wms",
+                "channel": "warehouse",
+                "occurred_at": at,
+                "sku": sku,
+                "location_id": place,
+                "quantity": units,
+            }
+        )
+        for sku, place, units, at in entries
+    )
+
+
+@pytest.fixture
+def stocked(tillroll: Tillroll) -> Tillroll:
+    """STOCK published, and never projected."""
+    tillroll("publish", "-", input=received(STOCK))
+    return tillroll
+
+
+def found(rows: list[dict[str, Any]]) -> list[tuple[str, str, int]]:
+    return [(row["sku"], row["location_id"], row["on_hand"]) for row in rows]
+
+
+def test_a_date_is_the_end_of_that_day(stocked: Tillroll, rows: Rows) -> None:
+    past = rows("store_availability", "--as-of", "2026-03-16")
+    assert found(past) == [("hat", "store-7", 2), ("shoe-42", "store-7", 3), ("shoe-42", "store-8", 5)]
+    past = rows("store_availability", "--as-of", "2026-03-15T09:30")
+    assert found(past) == [("shoe-42", "store-7", 3), ("shoe-42", "store-8", 5)]
+    assert rows("store_availability", "--as-of", "2026-03-13") == []
+
+
+def test_what_was_known_at_a_time_is_what_was_recorded_by_then(stocked: Tillroll, rows: Rows) -> None:
+    time.sleep(0.01)
+    known = datetime.now(UTC).isoformat()
+    time.sleep(0.01)
+    stocked("publish", "-", input=received([("hat", "store-7", 100, "2026-03-01T00:00:00Z")]))
+    question = ("store_availability", "sku=hat", "--as-of", "2026-04-01")
+    assert found(rows(*question)) == [("hat", "store-7", 102)]
+    assert found(rows(*question, "--known-at", known)) == [("hat", "store-7", 2)]
+
+
+def test_it_is_filtered_sorted_limited_and_shown_like_the_present(stocked: Tillroll) -> None:
+    stocked("project", "--once")
+    for options in (
+        [],
+        ["sku=shoe-42", "--json"],
+        ["--csv"],
+        ["--order-by", "-on_hand", "--limit", "2"],
+        ["on_hand=7"],
+        ["last_moved_at=2026-03-15T10:30+01:00", "--csv"],
+    ):
+        now = stocked("query", "store_availability", *options).stdout
+        assert stocked("query", "store_availability", *options, "--as-of", "2027-01-01").stdout == now
+        assert now.count("\n") > 1
+
+
+@pytest.mark.parametrize(
+    ("question", "told"),
+    [
+        (["store_availability", "--as-of", "noon"], "'noon' is no time; write 2026-11-23"),
+        (["stock", "--as-of", "2026-01-01"], "there are channel_sales"),
+        (["store_availability", "colour=red", "--known-at", "2026-01-01"], "it has sku"),
+    ],
+)
+def test_what_cannot_be_meant_is_one_line_and_exit_code_2(
+    stocked: Tillroll, question: list[str], told: str
+) -> None:
+    result = stocked("query", *question, code=2)
+    assert told in result.stderr
+    assert (result.stderr.count("\n"), result.stdout) == (1, "")
+
+
+def test_asking_makes_no_embedded_server(
+    tillroll: Tillroll, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(settings.LOG)
+    told = tillroll("query", "store_availability", "--as-of", "2026-01-01", code=2).stderr
+    assert "there is no data in" in told
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_cannot_be_applied_is_left_out_and_said(stocked: Tillroll, postgres_url: str) -> None:
+    from tillroll.log.port import Record
+    from tillroll.log.postgres import PostgresLog
+
+    log = PostgresLog(postgres_url)
+    log.append("stock", 0, [Record(b"", b"junk", event_id_for("test", "x", "junk"))])
+    log.close()
+    result = stocked("query", "store_availability", "--as-of", "2027-01-01", "--json")
+    assert "1 event could not be applied, the first at stock/0" in result.stderr
+    assert len(json.loads(result.stdout)) == 3
