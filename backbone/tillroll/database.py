@@ -9,6 +9,7 @@ from typing import Any
 import psycopg
 from psycopg import errors as pg
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.pq import TransactionStatus
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from tillroll.errors import (
@@ -65,6 +66,17 @@ class Database:
                 self._check()
             with self._pool.connection() as connection:
                 yield connection
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A pooled connection for single statements that only read: no transaction is begun or ended around them."""
+        with self.connection() as connection:
+            connection.autocommit = True
+            try:
+                yield connection
+            finally:
+                if connection.info.transaction_status == TransactionStatus.IDLE:
+                    connection.autocommit = False
 
     def connect(self, autocommit: bool = True) -> Connection:
         """A connection outside the pool, for the one who listens or holds locks on it; close it yourself."""

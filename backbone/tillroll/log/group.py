@@ -6,10 +6,10 @@ two may read one partition; the fencing epoch of the read model decides.
 """
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Protocol
 
-from tillroll.log.port import Batch, EventLog, OnAssigned, OnRevoked, TopicPartition
+from tillroll.log.port import Batch, EventLog, OnAssigned, OnRevoked, Positions, TopicPartition
 
 __all__ = ["GroupReader", "Membership", "share"]
 
@@ -24,6 +24,10 @@ class Membership(Protocol):
 
     def members(self) -> Sequence[str]:
         """Every live member, this one included."""
+        ...
+
+    def ahead(self, positions: Positions) -> Collection[TopicPartition]:
+        """The partitions that do not end where we stand: worth a reading, in one question for all of them."""
         ...
 
     def wait(self, timeout: float) -> None:
@@ -113,7 +117,8 @@ class GroupReader:
 
     def _read(self, max_bytes: int) -> list[Batch]:
         """Round the partitions, beginning one further each time so that none starves."""
-        origins = sorted(self._positions.keys() - self._paused)
+        active = {origin: at for origin, at in self._positions.items() if origin not in self._paused}
+        origins = sorted(self._membership.ahead(active)) if active else []
         if not origins:
             return []
         self._turn = (self._turn + 1) % len(origins)

@@ -3,7 +3,7 @@
 import threading
 import time
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -17,6 +17,7 @@ from tillroll.log.port import (
     OnAssigned,
     OnRevoked,
     Position,
+    Positions,
     Record,
     Subscription,
     TopicPartition,
@@ -140,6 +141,9 @@ class _Member:
 
     def members(self) -> Sequence[str]:
         return sorted(self._members)
+
+    def ahead(self, positions: Positions) -> Collection[TopicPartition]:
+        return positions.keys()  # asking costs as much as reading
 
     def wait(self, timeout: float) -> None:
         with self._grown:

@@ -8,7 +8,7 @@ import math
 import random
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from importlib.resources import files
@@ -29,6 +29,7 @@ from tillroll.log.port import (
     OnAssigned,
     OnRevoked,
     Position,
+    Positions,
     Record,
     Subscription,
     TopicPartition,
@@ -153,7 +154,7 @@ class PostgresLog:
         """See EventLog.read."""
         id_ = self._partition_id(origin)
         what = {"id": id_, "offset": offset, "rows": ROWS_A_READ, "bytes": max_bytes}
-        with self._open() as connection, connection.cursor(binary=True) as cursor:
+        with self._database.reading() as connection, connection.cursor(binary=True) as cursor:
             rows = cursor.execute(_READ, what).fetchall()
         batches = [_batch(origin, row, offset) for row in rows]
         if not batches or not batches[0].base_offset <= offset <= batches[-1].next_offset:
@@ -353,6 +354,12 @@ class _Member:
             ).fetchall()
         return [row[0] for row in rows]
 
+    def ahead(self, positions: Positions) -> Collection[TopicPartition]:
+        with self._database.reading() as connection:
+            rows = connection.execute(_ENDS, [sorted({origin.topic for origin in positions})]).fetchall()
+        ends = {TopicPartition(topic, partition): end for topic, partition, end in rows}
+        return [origin for origin, at in positions.items() if at != ends.get(origin)]
+
     def wait(self, timeout: float) -> None:
         with self._live() as connection:
             for _ in connection.notifies(timeout=timeout, stop_after=1):
@@ -395,6 +402,9 @@ class _Member:
             self._connection.close()
             self._connection = None
 
+
+_ENDS = """
+    select topic, partition, next_offset from tillroll_log.partitions where topic = any(%s)"""
 
 _FORGET_THE_DEAD = """
     delete from tillroll_log.members m where group_name = %(group)s and member <> %(me)s
