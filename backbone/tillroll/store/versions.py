@@ -164,25 +164,27 @@ def mark(connection: Connection, name: str, number: int, state: State, code: Cod
 
 def drop(connection: Connection, name: str, number: int) -> None:
     """Take away a version that readers do not see: tables, positions, dead letters, everything."""
+    # First the row that `noted` holds while it writes: what it wrote is seen below.
+    connection.execute("delete from tillroll.projections where name = %s and version = %s", [name, number])
     connection.execute(f"drop schema if exists {sql.quoted(f'{name}_v{number}')} cascade".encode())
     for table in ("positions", "dead_letters", "taken_back", "replays"):
         connection.execute(
             f"delete from tillroll.{table} where projection = %s and version = %s".encode(), [name, number]
         )
-    connection.execute("delete from tillroll.projections where name = %s and version = %s", [name, number])
 
 
 def noted(store: "PostgresStore", progress: Progress) -> None:
-    """Keep how far a rebuild is, for others to see."""
+    """Keep how far a rebuild is, for others to see; of a version that is gone, nothing."""
     with store.connection() as connection:
         connection.execute(
             "insert into tillroll.replays as r (projection, version, goal, events, rate, slowest, quickest) "
-            "values (%s, %s, %s, %s, %s, %s, %s) on conflict (projection, version) do update set updated_at = now(), "
+            "select name, version, %s, %s, %s, %s, %s from tillroll.projections where name = %s and version = %s "
+            "for key share on conflict (projection, version) do update set updated_at = now(), "
             "goal = excluded.goal, events = excluded.events, rate = coalesce(excluded.rate, r.rate), "
             "slowest = coalesce(excluded.slowest, r.slowest), quickest = coalesce(excluded.quickest, r.quickest)",
             [
-                progress.projection, progress.version, progress.goal, progress.events, progress.rate,
-                progress.slowest, progress.quickest,
+                progress.goal, progress.events, progress.rate, progress.slowest, progress.quickest,
+                progress.projection, progress.version,
             ],
         )  # fmt: skip
 

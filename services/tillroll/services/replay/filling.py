@@ -1,10 +1,11 @@
 """One process of a rebuild: projects its share of the log into a version that is being filled."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from tillroll import settings
 from tillroll.contract.registry import load_contract
@@ -17,11 +18,12 @@ from tillroll.store.locks import InUse
 from tillroll.store.postgres import PostgresStore
 from tillroll.store.versions import State, Version, find
 
-__all__ = ["Place", "by_its_code", "fill"]
+__all__ = ["Place", "by_its_code", "fill", "patiently"]
+
+T = TypeVar("T")
 
 STEP_SECONDS = 0.2
 FIRST_WAIT, LONGEST_WAIT = 0.25, 10.0  # seconds between attempts while the log or the store is down
-LEAST_COMMIT = 1_000  # events, however low the rate
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +60,25 @@ def fill(
     rate: events a second at most, of this process. Waits while the log or the store is down. Raises what ends
     a projection.
     """
+    patiently(lambda: _filled(place, name, number, ends, rate))
+
+
+def patiently(work: Callable[[], T]) -> T:
+    """What `work` gives; it is done again for as long as the log or the store is down."""
     wait = FIRST_WAIT
     while True:
         try:
-            with place.opened() as (log, store):
-                _session(log, store, name, number, ends, rate)
-            return
+            return work()
         except Unavailable:
             time.sleep(wait)
             wait = min(2 * wait, LONGEST_WAIT)
+
+
+def _filled(
+    place: Place, name: str, number: int, ends: Mapping[TopicPartition, int], rate: float | None
+) -> None:
+    with place.opened() as (log, store):
+        _session(log, store, name, number, ends, rate)
 
 
 def _session(
@@ -81,15 +93,29 @@ def _session(
         version = next((each for each in find(connection, name) if each.number == number), None)
     if version is None:
         return
-    size = COMMIT_EVENTS if rate is None else max(LEAST_COMMIT, int(rate))
+    most = (
+        None if rate is None else max(1, int(rate))
+    )  # in one step, so that no second has many more than that
     with closing(InUse(store, name, number)) as use:
         if not use.still():
             return
-        projector = Projector(by_its_code(version), log, store, load_contract(), size)
+        projector = Projector(
+            by_its_code(version), log, store, load_contract(), most or COMMIT_EVENTS, most=most
+        )
         with closing(projector):
-            while use.still() and use.state is State.FILLING and projector.lag(ends) > 0:
+            while _goes_on(use) and projector.lag(ends) > 0:
                 begun = time.monotonic()
                 events = projector.step(STEP_SECONDS).events
                 if rate is not None:
-                    time.sleep(max(0.0, events / rate - (time.monotonic() - begun)))
+                    _rest_until(begun + events / rate, use)
             projector.flush()
+
+
+def _goes_on(use: InUse) -> bool:
+    return use.still() and use.state is State.FILLING
+
+
+def _rest_until(moment: float, use: InUse) -> None:
+    """In small steps: who pauses or cancels does not wait for it."""
+    while (rest := moment - time.monotonic()) > 0 and _goes_on(use):
+        time.sleep(min(rest, STEP_SECONDS))

@@ -2,23 +2,22 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import FIRST_EXCEPTION, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from multiprocessing import get_context
+from functools import partial
 from typing import Any
 
 from tillroll.contract.registry import Contract, load_contract
-from tillroll.errors import TillrollError, Unavailable, UsageError
+from tillroll.errors import Unavailable, UsageError
 from tillroll.log.port import EventLog, Positions, TopicPartition
 from tillroll.projection.code import Code, changes, code_of
 from tillroll.projection.declare import Projection
 from tillroll.services.projector.listening import Outage, Silent
 from tillroll.services.projector.workers import Admitting, Shared
-from tillroll.services.replay.filling import Place, fill
+from tillroll.services.replay.filling import Place, fill, patiently
 from tillroll.services.replay.pace import Pace
+from tillroll.services.replay.processes import Processes
 from tillroll.store import dead_letters
 from tillroll.store.locks import office
 from tillroll.store.postgres import PostgresStore
@@ -79,6 +78,7 @@ class Rebuild:
         self._place, self._projection, self._limits = place, projection, limits or Limits()
         self._processes, self._rate, self._told = processes, rate, told
         self._contract = load_contract()
+        self._admission: Admitting | None = None
 
     def run(self) -> Filled:
         """Fill the next version, or go on with one whose filling was interrupted.
@@ -92,7 +92,7 @@ class Rebuild:
             with office(store, self._projection.name), self._admitting(log):
                 candidate = self._begin(store)
                 events = self._to_the_end(log, store, candidate)
-                return self._end(log, store, candidate, events, time.monotonic() - begun)
+                return patiently(lambda: self._end(log, store, candidate, events, time.monotonic() - begun))
 
     # --- the version --------------------------------------------------------------------------------
 
@@ -151,7 +151,7 @@ class Rebuild:
             threading.Event(),
             threading.Semaphore(),
         )
-        worker = Admitting(shared)
+        self._admission = worker = Admitting(shared)
         worker.start()
         try:
             yield
@@ -160,34 +160,35 @@ class Rebuild:
             worker.wait()
 
     def _to_the_end(self, log: EventLog, store: PostgresStore, candidate: type[Projection]) -> int:
-        """Fill up to the end of the log, which moves on meanwhile; how many events that were."""
-        start = dict(self._limits.start) | store.positions(candidate)
+        """Fill up to the end of the log, which moves on meanwhile; how many events that were, earlier runs included."""
         for _ in range(ROUNDS):
-            ends = _ends(log, self._contract, candidate)
+            ends = patiently(lambda: _ends(log, self._contract, candidate))
+            start = patiently(partial(self._starts, log, ends))
             pace = Pace(candidate.name, candidate.version, _sum(ends, start))
             self._fill(store, candidate, start, ends, pace)
-            at = store.positions(candidate)
-            if (
-                _state(store, candidate) is not State.FILLING
-                or _sum(_ends(log, self._contract, candidate), at) <= NEAR
-            ):
+            if patiently(lambda: self._is_enough(log, store, candidate)):
                 break
-        return _sum(store.positions(candidate), start)
+        return patiently(lambda: _sum(store.positions(candidate), start))
+
+    def _starts(self, log: EventLog, origins: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        return {each: self._limits.start.get(each, log.start_offset(each)) for each in origins}
+
+    def _is_enough(self, log: EventLog, store: PostgresStore, candidate: type[Projection]) -> bool:
+        """Whether the end is near, or filling is not wanted any more."""
+        if _state(store, candidate) is not State.FILLING:
+            return True
+        return _sum(_ends(log, self._contract, candidate), store.positions(candidate)) <= NEAR
 
     def _fill(
         self, store: PostgresStore, candidate: type[Projection], start: Positions, ends: Positions, pace: Pace
     ) -> None:
         rate = self._rate / self._processes if self._rate else None
-        with ProcessPoolExecutor(self._processes, mp_context=get_context("spawn")) as pool:
-            work = [
-                pool.submit(fill, self._place, candidate.name, candidate.version, dict(ends), rate)
-                for _ in range(self._processes)
-            ]
-            while wait(work, LOOK_SECONDS, FIRST_EXCEPTION).not_done:
-                if any(each.done() and each.exception() for each in work):
-                    break
+        told = (self._place, candidate.name, candidate.version, dict(ends), rate)
+        with Processes(self._processes, fill, *told) as processes:
+            while processes.are_at_work(LOOK_SECONDS):
                 self._look(store, candidate, start, pace)
-            _raise_first(work)
+                if self._admission is not None and self._admission.done.error is not None:
+                    raise self._admission.done.error  # nobody could read on
         self._look(store, candidate, start, pace)
 
     def _look(self, store: PostgresStore, candidate: type[Projection], start: Positions, pace: Pace) -> None:
@@ -232,14 +233,3 @@ def _sum(ends: Positions, starts: Positions) -> int:
 
 def _told(limits: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} {value}" for name, value in limits.items()) or "everything"
-
-
-def _raise_first(work: list["Future[None]"]) -> None:
-    for each in work:
-        error = each.exception()
-        if isinstance(error, BrokenProcessPool):
-            raise TillrollError(
-                "a process that filled was killed; run the rebuild again, it goes on where it was"
-            )
-        if error is not None:
-            raise error
