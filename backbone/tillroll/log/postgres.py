@@ -55,6 +55,10 @@ ATTEMPTS, PAUSE_SECONDS = (
 SMALL_BYTES = 64_000  # of a body: such rows are put together by tidy
 TAIL_ROWS = 64  # of a partition, left alone: they are being read by those who follow
 ROWS_A_TIDY = 50_000  # of a partition
+ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"  # what a frame begins with (RFC 8878, 3.1.1)
+LEAST_TO_COMPRESS = (
+    512  # bytes: an event or two hardly get smaller, and each frame takes 20 microseconds to open
+)
 ROWS_A_READ = 4_000  # single-event rows: enough to keep the decoder's native path busy
 
 _READ = """
@@ -421,6 +425,8 @@ def _without(records: list[Record], seen: Mapping[str, Position]) -> list[Record
 
 
 def _packed(body: bytes) -> bytes:
+    if len(body) < LEAST_TO_COMPRESS and not body.startswith(ZSTD_MAGIC):
+        return body
     return bytes(cramjam.zstd.compress(body, level=ZSTD_LEVEL))
 
 
@@ -431,7 +437,7 @@ def _repeated(record: Record, position: Position, held: bytes | None) -> Appende
 
 def _batch(origin: TopicPartition, row: tuple[Any, ...], offset: int) -> Batch:
     base, count, first_timestamp, raw_bytes, body = row
-    raw = bytes(cramjam.zstd.decompress(body, output_len=raw_bytes))
+    raw = bytes(cramjam.zstd.decompress(body, output_len=raw_bytes)) if body[:4] == ZSTD_MAGIC else body
     start = offset if base < offset else None
     return Batch(*origin, base, base + count, count, first_timestamp, None, raw, start)
 

@@ -21,7 +21,7 @@ create table tillroll_log.partitions (
     unique (topic, partition)
 ) with (fillfactor = 50);
 
--- Bodies in Kafka's record layout, compressed by us (zstd), so PostgreSQL need not try.
+-- Bodies in Kafka's record layout, compressed by us (zstd) unless they are small, so PostgreSQL need not try.
 create table tillroll_log.batches (
     partition_id integer not null references tillroll_log.partitions,
     base_offset bigint not null,

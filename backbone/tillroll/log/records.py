@@ -72,11 +72,10 @@ def _frames(batches: Sequence[Batch], first: int) -> Iterator[pl.DataFrame]:
 def _meant(rows: pl.DataFrame, batches: Sequence[Batch], first: int) -> pl.DataFrame:
     """Only the offsets that each batch's start and stop allow."""
     for index, batch in enumerate(batches, first):
-        here = pl.col("_batch") == index
         if batch.start is not None and batch.start > batch.base_offset:
-            rows = rows.filter(~here | (pl.col("_offset") >= batch.start))
+            rows = rows.filter((pl.col("_batch") != index) | (pl.col("_offset") >= batch.start))
         if batch.stop is not None:
-            rows = rows.filter(~here | (pl.col("_offset") < batch.stop))
+            rows = rows.filter((pl.col("_batch") != index) | (pl.col("_offset") < batch.stop))
     return rows
 
 

@@ -1,0 +1,44 @@
+"""Bodies of an event or two stand in the log as they are; large ones are compressed, and both are read alike."""
+
+from collections.abc import Iterator
+
+import pytest
+from tests.integration.projector.admission import CONTRACT, put, received
+
+from tillroll.log.decode import decode_batches
+from tillroll.log.port import TopicPartition
+from tillroll.log.postgres import PostgresLog
+
+
+@pytest.fixture
+def log(postgres_url: str) -> Iterator[PostgresLog]:
+    log = PostgresLog(postgres_url)
+    log.create_topics(CONTRACT.topics.values())
+    yield log
+    log.close()
+
+
+def sizes(log: PostgresLog) -> list[tuple[int, bool]]:
+    """(events, whether the body stands as it is) of every row."""
+    with log._open() as connection:
+        rows = connection.execute(
+            "select count, octet_length(body) = raw_bytes from tillroll_log.batches order by base_offset"
+        ).fetchall()
+    return list(rows)
+
+
+def test_small_bodies_stand_as_they_are_until_they_are_put_together(log: PostgresLog) -> None:
+    for quantity in range(200):
+        put(log, 0, received(quantity))
+    put(log, 0, *(received(quantity) for quantity in range(200, 300)))
+    assert sizes(log) == [(1, True)] * 200 + [(100, False)]
+    before = quantities(log)
+    log.tidy()
+    assert len(sizes(log)) < 200
+    assert quantities(log) == before == list(range(300))
+
+
+def quantities(log: PostgresLog) -> list[int]:
+    batches = log.read(TopicPartition("stock", 0), 0)
+    found: list[int] = decode_batches(batches, CONTRACT).frames["StockReceived"]["quantity"].to_list()
+    return found
