@@ -59,7 +59,9 @@ def everything(postgres_url: str) -> Callable[[], dict[str, Any]]:
                     f"select to_jsonb(t) - 'updated_at' from {name} t".encode()
                 ).fetchall()
                 found[name] = sorted((list(row[0].values()) for row in rows), key=str)
-            found["schemas"] = connection.execute("select nspname from pg_namespace where nspname !~ '^pg_' order by 1").fetchall()
+            found["schemas"] = connection.execute(
+                "select nspname from pg_namespace where nspname !~ '^pg_' order by 1"
+            ).fetchall()
         return found
 
     return read

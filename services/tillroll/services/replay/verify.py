@@ -126,5 +126,6 @@ def _dead(store: PostgresStore, name: str, number: int, positions: Positions) ->
     return {
         letter.position
         for letter in letters
-        if letter.version == number and letter.position.offset < positions.get(TopicPartition(*letter.position[:2]), 0)
+        if letter.version == number
+        and letter.position.offset < positions.get(TopicPartition(*letter.position[:2]), 0)
     }
