@@ -1,4 +1,4 @@
-"""Questions about the past: `tillroll query --as-of`, `--known-at`, with nothing but the log."""
+"""Questions about the past, with nothing but the log: `tillroll query --as-of`, `--known-at`, `explain`, `history`."""
 
 import json
 import time
@@ -121,3 +121,81 @@ def test_what_cannot_be_applied_is_left_out_and_said(stocked: Tillroll, postgres
     result = stocked("query", "store_availability", "--as-of", "2027-01-01", "--json")
     assert "1 event could not be applied, the first at stock/0" in result.stderr
     assert len(json.loads(result.stdout)) == 3
+
+
+# --- explain and history --------------------------------------------------------------------------------
+
+SHOE = ("store_availability_stock", "sku=shoe-42", "location_id=store-7")
+
+
+def test_a_cell_is_explained_by_its_events(stocked: Tillroll) -> None:
+    told = json.loads(stocked("explain", *SHOE, "--column", "on_hand", "--json").stdout)
+    assert (told["view"], told["key"]) == (SHOE[0], {"sku": "shoe-42", "location_id": "store-7"})
+    assert (told["column"], told["rule"], told["value"]) == ("on_hand", "LEVEL", 7)
+    assert [(part["value"], part["fate"], part["total"]) for part in told["parts"]] == [
+        (3, "adds", 3),
+        (4, "adds", 7),
+    ]
+    first = told["parts"][0]
+    assert (first["topic"], first["record"], first["source"]) == ("stock", "StockReceived", "wms")
+    assert first["occurred_at"] == "2026-03-14T09:30:00Z"
+    assert first["offset"] >= 0
+
+
+def test_an_explanation_ends_with_the_cell(stocked: Tillroll) -> None:
+    lines = stocked("explain", *SHOE, "--column", "on_hand").stdout.splitlines()
+    assert lines[0].split() == [
+        "occurred_at", "recorded_at", "event", "on_hand", "fate", "total", "source", "place",
+    ]  # fmt: skip
+    assert len(lines) == 6
+    assert lines[-1] == "store_availability_stock sku=shoe-42 location_id=store-7: on_hand = 7 (level)"
+    lines = stocked("explain", *SHOE, "--column", "on_hand", "--as-of", "2026-03-14").stdout.splitlines()
+    assert lines[-1].endswith("on_hand = 3 (level)")
+
+
+def test_a_cell_that_no_event_gave_a_value(stocked: Tillroll) -> None:
+    told = stocked("explain", *SHOE, "--column", "on_hand", "--as-of", "2026-01-01").stdout
+    assert told.endswith("on_hand = unknown (level)\nno event gave it a value\n")
+
+
+def test_a_row_is_followed_through_time(stocked: Tillroll) -> None:
+    told = json.loads(stocked("history", *SHOE, "--json").stdout)
+    assert [(each["record"], each["row"]["on_hand"]) for each in told] == [
+        ("StockReceived", 3),
+        ("StockReceived", 7),
+    ]
+    lines = stocked("history", *SHOE, "--by", "recorded", "--limit", "1").stdout.splitlines()
+    assert lines[0].split()[:4] == ["occurred_at", "recorded_at", "event", "on_hand"]
+    assert lines[2].split()[2:4] == ["StockReceived", "7"]
+    assert len(lines) == 3
+    assert "no event touched it" in stocked("history", *SHOE, "--as-of", "2026-01-01").stdout
+
+
+def test_a_table_shows_the_last_changes_and_says_so(stocked: Tillroll) -> None:
+    days = [f"2026-05-{day:02}T{hour:02}:00:00Z" for day in range(1, 14) for hour in range(4)]
+    stocked("publish", "-", input=received(("shoe-42", "store-7", 1, day) for day in days))
+    result = stocked("history", *SHOE)
+    assert len(result.stdout.splitlines()) == 52
+    assert result.stdout.splitlines()[-1].split()[2:4] == ["StockReceived", "59"]
+    assert "the last 50 changes; --limit N shows more" in result.stderr
+    assert len(json.loads(stocked("history", *SHOE, "--json").stdout)) == 54
+
+
+@pytest.mark.parametrize(
+    ("question", "told"),
+    [
+        (["explain", "store_availability", "sku=a", "--column", "on_hand"], "several tables"),
+        (["explain", *SHOE[:2], "--column", "on_hand"], "sku=... location_id=..."),
+        (["explain", *SHOE, "--column", "units"], "no column 'units', but on_hand"),
+        (["explain", *SHOE], "--column"),
+        (["history", "orders", "sku=a"], "there is no table 'orders'"),
+        (["history", SHOE[0], "sku"], "COLUMN=VALUE"),
+        (["history", *SHOE, "--by", "colour"], "--by"),
+    ],
+)
+def test_what_cannot_be_explained_is_one_line_and_exit_code_2(
+    stocked: Tillroll, question: list[str], told: str
+) -> None:
+    result = stocked(*question, code=2)
+    assert told in result.stderr
+    assert (result.stderr.count("\n"), result.stdout) == (1, "")

@@ -12,7 +12,7 @@ from tillroll.projection.declare import Projection
 from tillroll.projection.registry import view_names
 from tillroll.store.reading import Answer, Question, ViewColumn, typed
 
-__all__ = ["answer", "ask", "owner"]
+__all__ = ["answer", "ask", "column_type", "owner"]
 
 
 def ask(
@@ -46,7 +46,9 @@ def owner(view: str, projections: Iterable[type[Projection]]) -> type[Projection
 
 def _columns(projection: type[Projection], view: str, past: Past) -> list[ViewColumn]:
     keys = _keys(projection, view)
-    return [ViewColumn(name, _type(dtype), name in keys) for name, dtype in past.views[view].schema.items()]
+    return [
+        ViewColumn(name, column_type(dtype), name in keys) for name, dtype in past.views[view].schema.items()
+    ]
 
 
 def _keys(projection: type[Projection], view: str) -> set[str]:
@@ -69,10 +71,10 @@ _TYPES: Mapping[type[pl.DataType], str] = {
 }
 
 
-def _type(dtype: pl.DataType) -> str:
+def column_type(dtype: pl.DataType) -> str:
     """The type as PostgreSQL would write it."""
     if isinstance(dtype, pl.List):
-        return f"{_type(dtype.inner)}[]"  # type: ignore[arg-type]
+        return f"{column_type(dtype.inner)}[]"  # type: ignore[arg-type]
     return _TYPES.get(type(dtype), "bigint")
 
 

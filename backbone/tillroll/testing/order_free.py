@@ -32,7 +32,7 @@ from tillroll.projection.fold import Folded, Folder, combine
 from tillroll.store.postgres import Claim, PostgresStore
 from tillroll.testing.generate import Generator
 
-__all__ = ["Rows", "assert_order_free", "generated_history", "rows_after", "rows_in_store", "stored_rows"]
+__all__ = ["Few", "Rows", "assert_order_free", "generated_history", "rows_after", "rows_in_store", "stored_rows"]
 
 Rows = dict[str, list[dict[str, Any]]]
 """By view its rows, sorted, as plain values that can be compared; by "failures" what was not taken."""
@@ -70,7 +70,7 @@ POOLS: Mapping[str, tuple[Any, ...]] = {
 # --- a history -------------------------------------------------------------------------------------------
 
 
-class _Few(Generator):
+class Few(Generator):
     """Events that meet: few keys, few instants, moderate numbers."""
 
     def field(self, name: str, type_: AvroType) -> Any:
@@ -112,7 +112,7 @@ def generated_history(
 ) -> list[Event]:
     """`size` events of the types that `projection` reads, and voids of some of them; the same for the same seed."""
     contract = contract or load_contract()
-    generator = _Few(f"{projection.name} {seed}")
+    generator = Few(f"{projection.name} {seed}")
     chance = generator.random
     known = sorted(projection.records() & EVENTS.keys())
     events: list[Event] = []
@@ -125,7 +125,7 @@ def generated_history(
     return events
 
 
-def _void(generator: _Few, events: Iterable[Event], contract: Contract) -> Event:
+def _void(generator: Few, events: Iterable[Event], contract: Contract) -> Event:
     named = [
         {
             "topic": event.topic,

@@ -11,6 +11,7 @@ import click
 from tillroll.cli.dead_letters import dead_letters
 from tillroll.cli.demo import demo
 from tillroll.cli.doctor import doctor
+from tillroll.cli.explain import explain, history
 from tillroll.cli.imports import import_
 from tillroll.cli.new import new
 from tillroll.cli.output import say
@@ -107,6 +108,8 @@ for command in (
     publish,
     project,
     query,
+    explain,
+    history,
     status,
     dead_letters,
     replay,

@@ -23,6 +23,8 @@ NAMES = {
     "tillroll dead-letters show",
     "tillroll demo",
     "tillroll doctor",
+    "tillroll explain",
+    "tillroll history",
     "tillroll import online-retail",
     "tillroll import tpcds",
     "tillroll new projection",
