@@ -1,4 +1,6 @@
-"""Questions about the past, with nothing but the log: `tillroll query --as-of`, `--known-at`, `explain`, `history`."""
+"""Questions about the past, with nothing but the log: `tillroll query --as-of`, `--known-at`, `explain`,
+`history`, `what-if`.
+"""
 
 import json
 import time
@@ -197,5 +199,68 @@ def test_what_cannot_be_explained_is_one_line_and_exit_code_2(
     stocked: Tillroll, question: list[str], told: str
 ) -> None:
     result = stocked(*question, code=2)
+    assert told in result.stderr
+    assert (result.stderr.count("\n"), result.stdout) == (1, "")
+
+
+# --- what-if --------------------------------------------------------------------------------------------
+
+RULE = """
+from tillroll.events import StockReceived
+from tillroll.projection import Frame, Key, Projection, Sum, on
+
+class ReceivedUnits(Projection):
+    \"\"\"Units received per SKU.\"\"\"
+    sku: Key[str]
+    units: Sum[int]
+
+    @on(StockReceived)
+    def received(self, events: Frame) -> Frame:
+        \"\"\"Adds up.\"\"\"
+        return events.select("sku", units="quantity")
+"""
+
+
+@pytest.fixture
+def ruled(stocked: Tillroll, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tillroll:
+    """With a projection of one's own, and another rule of it in other.py."""
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "received_units.py").write_text(RULE)
+    (tmp_path / "other.py").write_text(RULE.replace('"quantity"', '"quantity").filter(sku="hat"'))
+    monkeypatch.setenv(settings.PROJECTIONS, str(folder))
+    return stocked
+
+
+def test_the_same_rule_makes_no_difference(ruled: Tillroll) -> None:
+    told = json.loads(ruled("what-if", "received_units", "--with", "mine/received_units.py", "--json").stdout)
+    assert (told["same"], told["events"], told["samples"]) == (True, 4, {})
+    lines = ruled("what-if", "received_units", "--with", "mine/received_units.py").stdout.splitlines()
+    assert lines[-1] == "the rows are the same"
+
+
+def test_another_rule_is_shown_by_the_rows_that_differ(ruled: Tillroll) -> None:
+    told = json.loads(ruled("what-if", "received_units", "--with", "other.py", "--json").stdout)
+    (view,) = told["views"]
+    assert (view["added"], view["removed"], view["changed"]) == (0, 1, 0)
+    assert told["samples"]["received_units"][0]["live"] == {"sku": "shoe-42", "units": 12}
+    past = ("what-if", "received_units", "--with", "other.py", "--as-of", "2026-03-14", "--json")
+    assert json.loads(ruled(*past).stdout)["samples"]["received_units"][0]["live"]["units"] == 3
+    lines = ruled("what-if", "received_units", "--with", "other.py").stdout.splitlines()
+    assert lines[-1] == "readers would see these differences"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["received_units"], "--with"),
+        (["received_units", "--with", "nothing.py"], "no such file"),
+        (["orders", "--with", "other.py"], "there is no projection 'orders'"),
+    ],
+)
+def test_a_rule_that_is_not_there_is_one_line_and_exit_code_2(
+    ruled: Tillroll, arguments: list[str], told: str
+) -> None:
+    result = ruled("what-if", *arguments, code=2)
     assert told in result.stderr
     assert (result.stderr.count("\n"), result.stdout) == (1, "")

@@ -12,7 +12,7 @@ from tillroll.projection.declare import Projection
 from tillroll.projection.registry import view_names
 from tillroll.store.reading import Answer, Question, ViewColumn, typed
 
-__all__ = ["answer", "ask", "column_type", "owner"]
+__all__ = ["answer", "ask", "column_type", "key_columns", "owner"]
 
 
 def ask(
@@ -45,13 +45,13 @@ def owner(view: str, projections: Iterable[type[Projection]]) -> type[Projection
 
 
 def _columns(projection: type[Projection], view: str, past: Past) -> list[ViewColumn]:
-    keys = _keys(projection, view)
+    keys = key_columns(projection, view)
     return [
         ViewColumn(name, column_type(dtype), name in keys) for name, dtype in past.views[view].schema.items()
     ]
 
 
-def _keys(projection: type[Projection], view: str) -> set[str]:
+def key_columns(projection: type[Projection], view: str) -> set[str]:
     """The key columns of the table, or of the tables that a further view is made of."""
     text = projection.views.get(view)
     names = None if text is None else set(re.findall(r"\{(\w+)\}", text))

@@ -1,7 +1,7 @@
 """What a projection makes of a slice of history: every row of its views, without a store."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import polars as pl
 
@@ -14,7 +14,7 @@ from tillroll.projection.evaluate import read_views
 from tillroll.projection.fold import Failure, FailureBudget, Folded, Folder, combine
 from tillroll.store.postgres import PostgresStore
 
-__all__ = ["History", "Past", "fold"]
+__all__ = ["Fold", "History", "Past"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,24 +58,47 @@ class History:
 
         Events that fail are left out and told; raises TooManyFailures where it is the handler that is wrong.
         """
-        folder = Folder(projection(), self.contract)
-        folded = fold(projection, folder, self.scan(projection.records(), slice_ or Slice()))
-        return Past(read_views(projection, folded.deltas), folded.failures, folded.events)
+        (past,) = self.pasts([projection], slice_)
+        return past
+
+    def pasts(self, projections: Sequence[type[Projection]], slice_: Slice | None = None) -> list[Past]:
+        """The same of several projections, out of one reading of the log."""
+        folds = [Fold(projection, self.contract) for projection in projections]
+        wanted = {record for projection in projections for record in projection.records()}
+        for chunk in self.scan(wanted, slice_ or Slice()):
+            for each in folds:
+                each.take(chunk)
+        return [each.past() for each in folds]
 
 
-def fold(projection: type[Projection], folder: Folder, chunks: Iterable[Chunk]) -> Folded:
-    """All of it as one; partial results of about one size are combined, so each row is reduced few times."""
-    budget = FailureBudget()
-    heap: list[tuple[int, Folded]] = []
-    for chunk in chunks:
-        part = folder.fold(chunk.decoded, chunk.batches)
-        budget.spend(part.events, part.failures, projection.name)
+class Fold:
+    """One projection over a whole history, chunk by chunk.
+
+    Partial results are combined when they are of about one size, so each row is reduced few times.
+    """
+
+    def __init__(self, projection: type[Projection], contract: Contract):
+        self._projection, self._folder = projection, Folder(projection(), contract)
+        self._budget = FailureBudget()
+        self._parts: list[tuple[int, Folded]] = []
+
+    def take(self, chunk: Chunk) -> None:
+        """Fold what the projection reads; raises TooManyFailures where it is the handler that is wrong."""
+        frames = {
+            record: frame for record, frame in chunk.decoded.frames.items() if record in self._folder.wanted
+        }
+        part = self._folder.fold(replace(chunk.decoded, frames=frames), chunk.batches)
+        self._budget.spend(part.events, part.failures, self._projection.name)
         size = _rows(part)
-        while heap and heap[-1][0] <= 2 * size:
-            part = combine(projection, [heap.pop()[1], part])
+        while self._parts and self._parts[-1][0] <= 2 * size:
+            part = combine(self._projection, [self._parts.pop()[1], part])
             size = _rows(part)
-        heap.append((size, part))
-    return combine(projection, [part for _, part in heap])
+        self._parts.append((size, part))
+
+    def past(self) -> Past:
+        """What all of it comes to."""
+        folded = combine(self._projection, [part for _, part in self._parts])
+        return Past(read_views(self._projection, folded.deltas), folded.failures, folded.events)
 
 
 def _rows(folded: Folded) -> int:

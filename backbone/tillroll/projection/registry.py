@@ -11,7 +11,7 @@ from types import ModuleType
 from tillroll.errors import DeclarationError, UsageError
 from tillroll.projection.declare import Projection
 
-__all__ = ["find_projections", "load_projections", "view_names"]
+__all__ = ["find_projections", "load_file", "load_projections", "view_names"]
 
 PACKAGE = "tillroll.projections"
 
@@ -47,6 +47,22 @@ def find_projections(names: Iterable[str], folders: Iterable[Path] = ()) -> list
         if name not in known:
             raise UsageError(f"there is no projection {name!r}; there are {', '.join(sorted(known))}")
     return [known[name] for name in wanted]
+
+
+def load_file(file: Path, name: str) -> type[Projection]:
+    """The projection called `name` that `file` declares, or the only one in it, whatever it is called.
+
+    Raises UsageError where there is no such file or no such projection, DeclarationError where it cannot be imported.
+    """
+    if not file.is_file():
+        raise UsageError(f"{file}: there is no such file; check the path")
+    found = {projection.name: projection for projection in _declared_in(_imported(file))}
+    if name in found:
+        return found[name]
+    if len(found) != 1:
+        told = f"but {', '.join(sorted(found))}" if found else "and no other"
+        raise UsageError(f"{file} declares no projection {name!r}, {told}")
+    return next(iter(found.values()))
 
 
 def _refuse_shared_views(projections: Iterable[type[Projection]]) -> None:

@@ -23,6 +23,7 @@ from tillroll.cli.replay import replay
 from tillroll.cli.schema import schema
 from tillroll.cli.status import status
 from tillroll.cli.verify import verify
+from tillroll.cli.what_if import what_if
 from tillroll.errors import TillrollError, UsageError
 
 __all__ = ["cli", "main"]
@@ -110,6 +111,7 @@ for command in (
     query,
     explain,
     history,
+    what_if,
     status,
     dead_letters,
     replay,

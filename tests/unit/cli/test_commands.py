@@ -47,6 +47,7 @@ NAMES = {
     "tillroll schema list",
     "tillroll status",
     "tillroll verify",
+    "tillroll what-if",
 }
 
 
