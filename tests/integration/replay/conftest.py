@@ -117,6 +117,11 @@ def in_time(true: Callable[[], bool], seconds: float = 30) -> bool:
     return found
 
 
+def moved(scene: Scene, before: int, process: "subprocess.Popen[str]") -> bool:
+    """Whether more is filled than before, or there is nothing to wait for."""
+    return scene.filled() > before or process.poll() is not None
+
+
 @pytest.fixture(params=["postgres", pytest.param("kafka", marks=pytest.mark.kafka)])
 def scene(request: pytest.FixtureRequest, postgres_url: str, tmp_path: Path) -> Scene:
     if request.param == "postgres":

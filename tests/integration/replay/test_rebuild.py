@@ -10,7 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from tests.integration.replay.conftest import NAME, Scene, in_time
+from tests.integration.replay.conftest import NAME, Scene, in_time, moved
 
 from tillroll.store.postgres import PostgresStore
 
@@ -27,11 +27,6 @@ def children(process: "subprocess.Popen[str]") -> set[int]:
         if int(parent.split()[1]) == process.pid and b"spawn_main" in told:
             found.add(int(entry.parent.name))
     return found
-
-
-def moved(scene: Scene, before: int, process: "subprocess.Popen[str]") -> bool:
-    """Whether more is filled than before, or there is nothing to wait for."""
-    return scene.filled() > before or process.poll() is not None
 
 
 def alive(pid: int) -> bool:

@@ -1,0 +1,57 @@
+"""The broker, or the database server, goes down under a rebuild, which waits for it and goes on."""
+
+import os
+import signal
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+from tests.integration.replay.conftest import NAME, Scene, in_time, moved
+
+from tillroll.store import embedded
+from tillroll.store.embedded import embedded_postgres
+from tillroll.testing.kafka import Broker
+
+
+@pytest.mark.kafka
+def test_a_broker_that_is_killed_is_waited_for(
+    kafka_broker: Broker, postgres_url: str, tmp_path: Path
+) -> None:
+    scene = Scene(f"kafka://{kafka_broker.address}", postgres_url, tmp_path)
+    scene.publish(1, 2_000, batch=20)
+    scene.project()
+    with scene.rebuilding("--rate", "200") as process:
+        for _ in range(2):
+            assert in_time(partial(moved, scene, scene.filled(), process))
+            assert process.poll() is None
+            kafka_broker.kill()
+            kafka_broker.start()
+        _, told = process.communicate(timeout=120)
+        assert process.returncode == 0, told
+    assert scene.state() == [(1, "live"), (2, "candidate")]
+    assert scene.differing() == 0
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Iterator[Path]:
+    yield tmp_path
+    embedded._servers.pop(tmp_path / "postgres").stop()
+
+
+def test_a_server_that_is_killed_is_waited_for(data: Path) -> None:
+    url = embedded_postgres(data)
+    scene = Scene(url, url, data)
+    scene.publish(1, 2_000, batch=20)
+    scene.project()
+    with scene.rebuilding("--rate", "200", "--processes", "2") as process:
+        for _ in range(2):
+            assert in_time(partial(moved, scene, scene.filled(), process))
+            assert process.poll() is None
+            os.kill(int((data / "postgres" / "postmaster.pid").read_text().split()[0]), signal.SIGKILL)
+            assert embedded_postgres(data) == url
+        _, told = process.communicate(timeout=120)
+        assert process.returncode == 0, told
+    assert scene.state() == [(1, "live"), (2, "candidate")]
+    assert scene.differing() == 0
+    assert scene.run("replay", "cancel", NAME).returncode == 0
