@@ -46,9 +46,10 @@ def run(script: str, folder: Path, **environment: str) -> str:
 
 @pytest.fixture(scope="module")
 def cloned(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the environment that make would make, and invoices; its embedded server ends with the run."""
+    """A folder with the environment that make would make, the projections, and invoices; its embedded server ends with the run."""
     folder = tmp_path_factory.mktemp("cloned")
     (folder / ".venv").symlink_to(Path(sys.prefix))
+    (folder / "projections").symlink_to(CHECKOUT / "projections")
     (folder / "invoices").mkdir()
     (folder / "invoices" / "first.csv").write_text(INVOICES)
     return folder
