@@ -1,14 +1,16 @@
 """Questions about the past, with nothing but the log: `tillroll query --as-of`, `--known-at`, `explain`,
-`history`, `what-if`.
+`history`, `what-if`, `export`.
 """
 
 import json
+import os
 import time
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 from click.testing import Result
 
@@ -264,3 +266,73 @@ def test_a_rule_that_is_not_there_is_one_line_and_exit_code_2(
     result = ruled("what-if", *arguments, code=2)
     assert told in result.stderr
     assert (result.stderr.count("\n"), result.stdout) == (1, "")
+
+
+# --- export ---------------------------------------------------------------------------------------------
+
+VIEW = "store_availability"
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "arrow"])
+def test_rows_are_exported_with_their_types(
+    stocked: Tillroll, rows: Rows, tmp_path: Path, suffix: str
+) -> None:
+    stocked("project", "--once")
+    stocked("export", VIEW, f"now.{suffix}")
+    told = json.loads(stocked("export", VIEW, f"then.{suffix}", "--as-of", "2026-04-01", "--json").stdout)
+    assert told == {"file": f"then.{suffix}", "rows": 3}
+    read = pl.read_parquet if suffix == "parquet" else pl.read_ipc
+    now, then = read(tmp_path / f"now.{suffix}"), read(tmp_path / f"then.{suffix}")
+    assert now.equals(then)
+    assert found(now.to_dicts()) == found(rows(VIEW))
+    assert now.schema["last_moved_at"] == pl.Datetime("us", "UTC")
+    assert now.schema["on_hand"] == pl.Int64()
+    assert now.schema["sku"] == pl.String()
+
+
+def test_csv_is_that_of_query(stocked: Tillroll, tmp_path: Path) -> None:
+    stocked("project", "--once")
+    stocked("export", VIEW, "some.csv", "sku=shoe-42")
+    assert (tmp_path / "some.csv").read_text() == stocked("query", VIEW, "sku=shoe-42", "--csv").stdout
+
+
+def test_a_read_model_without_rows_is_a_file_with_its_columns(stocked: Tillroll, tmp_path: Path) -> None:
+    assert "0 rows written" in stocked("export", VIEW, "none.parquet", "--as-of", "2020-01-01").stdout
+    assert pl.read_parquet(tmp_path / "none.parquet").columns[:3] == ["sku", "location_id", "on_hand"]
+
+
+def test_a_file_is_replaced_only_when_told_and_only_by_a_whole_one(stocked: Tillroll, tmp_path: Path) -> None:
+    file = tmp_path / "stock.csv"
+    file.write_text("mine")
+    past = ("--as-of", "2026-03-14")
+    assert "--force replaces it" in stocked("export", VIEW, file, *past, code=2).stderr
+    stocked("export", "nothing", file, *past, "--force", code=2)
+    assert file.read_text() == "mine"
+    stocked("export", VIEW, file, *past, "--force")
+    assert file.read_text().count("\n") == 2
+    assert list(tmp_path.iterdir()) == [file]
+
+
+@pytest.mark.parametrize(
+    ("file", "told"),
+    [
+        ("stock.xlsx", "end it in .parquet, .csv, .arrow"),
+        ("stock", "end it in .parquet"),
+        ("nowhere/stock.csv", "there is no folder nowhere"),
+    ],
+)
+def test_a_file_that_cannot_be_meant_is_refused(stocked: Tillroll, file: str, told: str) -> None:
+    result = stocked("export", VIEW, file, code=2)
+    assert told in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a device that is always full")
+def test_a_full_disk_leaves_nothing_behind(
+    stocked: Tillroll, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "getpid", lambda: 7)
+    (tmp_path / ".stock.csv.7").symlink_to("/dev/full")
+    result = stocked("export", VIEW, "stock.csv", "--as-of", "2026-04-01", code=1)
+    assert "no space left to write stock.csv" in result.stderr
+    assert list(tmp_path.iterdir()) == []

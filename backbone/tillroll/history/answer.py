@@ -68,13 +68,12 @@ _TYPES: Mapping[type[pl.DataType], str] = {
     pl.Float32: "double precision",
     pl.Decimal: "numeric",
     pl.Int128: "numeric",
+    pl.List: "jsonb",
 }
 
 
 def column_type(dtype: pl.DataType) -> str:
-    """The type as PostgreSQL would write it."""
-    if isinstance(dtype, pl.List):
-        return f"{column_type(dtype.inner)}[]"  # type: ignore[arg-type]
+    """The type as PostgreSQL would write it; lists are kept as JSON there."""
     return _TYPES.get(type(dtype), "bigint")
 
 
@@ -87,7 +86,24 @@ def _chosen(rows: pl.DataFrame, question: Question, columns: list[ViewColumn]) -
         rows = rows.filter(condition)
     orders = list(_orders(question, known)) or [(columns[0].name, False)]
     rows = rows.sort([name for name, _ in orders], descending=[down for _, down in orders], nulls_last=True)
-    return rows if question.limit is None else rows.head(question.limit)
+    rows = rows if question.limit is None else rows.head(question.limit)
+    return rows.with_columns(_as_kept(name, dtype) for name, dtype in rows.schema.items())
+
+
+def _as_kept(name: str, dtype: pl.DataType) -> pl.Expr:
+    """The column; times and dates in lists as the text that stands in PostgreSQL's JSON."""
+    inner = dtype.inner if isinstance(dtype, pl.List) else None
+    if inner == pl.Date:
+        return pl.col(name).list.eval(pl.element().dt.strftime("%Y-%m-%d"))
+    if isinstance(inner, pl.Datetime):
+        text = (
+            pl.element()
+            .dt.strftime("%Y-%m-%dT%H:%M:%S%.6f")
+            .str.strip_chars_end("0")
+            .str.strip_chars_end(".")
+        )
+        return pl.col(name).list.eval(text + "+00:00")
+    return pl.col(name)
 
 
 def _conditions(question: Question, known: Mapping[str, ViewColumn]) -> Iterator[pl.Expr]:

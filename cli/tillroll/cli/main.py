@@ -12,6 +12,7 @@ from tillroll.cli.dead_letters import dead_letters
 from tillroll.cli.demo import demo
 from tillroll.cli.doctor import doctor
 from tillroll.cli.explain import explain, history
+from tillroll.cli.export import export
 from tillroll.cli.imports import import_
 from tillroll.cli.new import new
 from tillroll.cli.output import say
@@ -112,6 +113,7 @@ for command in (
     explain,
     history,
     what_if,
+    export,
     status,
     dead_letters,
     replay,

@@ -3,7 +3,7 @@
 import csv
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,7 @@ from tillroll.errors import UsageError
 if TYPE_CHECKING:
     from tillroll.store.reading import Answer, Question
 
-__all__ = ["csv_lines", "json_lines", "parse_conditions", "query", "require_text"]
+__all__ = ["answered", "csv_lines", "json_lines", "parse_conditions", "query", "require_text"]
 
 TABLE_ROWS = 50
 """Rows that a table shows unless --limit says otherwise; JSON and CSV, made for programs, give all."""
@@ -69,14 +69,19 @@ def query(
     where = parse_conditions(conditions)
     shorten = limit is None and not given.json and not as_csv
     question = Question(name, where, order_by, TABLE_ROWS + 1 if shorten else limit)
-    with (
-        _now(given, question)
-        if as_of is known_at is None
-        else _then(given, question, as_of, known_at) as answer
-    ):
+    with answered(given, question, as_of, known_at) as answer:
         lines = json_lines(answer) if given.json else csv_lines(answer) if as_csv else _table(answer, shorten)
         for line in lines:
             sys.stdout.write(line)
+
+
+def answered(
+    given: Given, question: "Question", as_of: datetime | None, known_at: datetime | None
+) -> AbstractContextManager["Answer"]:
+    """The answer of now, from the store, or of any time, from the log."""
+    if as_of is None and known_at is None:
+        return _now(given, question)
+    return _then(given, question, as_of, known_at)
 
 
 @contextmanager

@@ -24,6 +24,7 @@ NAMES = {
     "tillroll demo",
     "tillroll doctor",
     "tillroll explain",
+    "tillroll export",
     "tillroll history",
     "tillroll import online-retail",
     "tillroll import tpcds",
