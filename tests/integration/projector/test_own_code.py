@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,9 @@ from tillroll.publisher import Publisher
 from tillroll.services.projector import runner
 from tillroll.services.projector.listening import Done, Silent
 from tillroll.services.projector.runner import Run
+from tillroll.services.projector.versions import Resolved, resolve
 from tillroll.store import versions
+from tillroll.store.locks import standing_still
 from tillroll.store.postgres import PostgresStore
 from tillroll.store.versions import State
 from tillroll.testing import event
@@ -217,6 +220,44 @@ def test_a_run_that_follows_takes_up_a_version_that_comes_and_lets_go_of_one_tha
         assert in_time(lambda: place.units() == 3)
     assert [each.error for each in done if each.name == "units"] == [None]
     assert versions_of(place) == [1]
+
+
+def test_a_look_for_versions_parses_nothing_while_none_comes(
+    place: Place, declare: Declare, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks, resolved = [0], [0]
+
+    def counted_find(*args: Any) -> list[versions.Version]:
+        looks[0] += 1
+        return versions.find(*args)
+
+    def counted_resolve(*args: Any) -> Resolved:
+        resolved[0] += 1
+        return resolve(*args)
+
+    monkeypatch.setattr(runner, "LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(runner, "find", counted_find)
+    monkeypatch.setattr(runner, "resolve", counted_resolve)
+    with following(place, declare()):
+        assert in_time(lambda: looks[0] >= 5)
+    assert resolved[0] == 1
+
+
+def test_a_version_that_was_held_for_a_while_is_taken_up_again(
+    place: Place, declare: Declare, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "LOOK_SECONDS", 0.1)
+    (_, units), (_, new) = declare(), declare(*TENFOLD)
+    place.receive(1)
+    place.project([units])
+    place.candidate(new)
+    with following(place, [units]):
+        assert in_time(lambda: place.units("units_v2.units") == 10)
+        with standing_still(place.store, "units", 2):
+            place.receive(1)
+            assert in_time(lambda: place.units() == 2)
+            assert place.units("units_v2.units") == 10
+        assert in_time(lambda: place.units("units_v2.units") == 20)
 
 
 def versions_of(place: Place) -> list[int]:

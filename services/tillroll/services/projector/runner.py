@@ -17,7 +17,7 @@ from tillroll.log.port import EventLog, TopicPartition
 from tillroll.projection.declare import Projection
 from tillroll.services.projector.listening import Done, Listener, Outage, Silent
 from tillroll.services.projector.projector import COMMIT_EVENTS
-from tillroll.services.projector.versions import resolve
+from tillroll.services.projector.versions import Resolved, resolve
 from tillroll.services.projector.workers import (
     ADMISSION,
     TIDYING,
@@ -30,6 +30,7 @@ from tillroll.services.projector.workers import (
     Worker,
 )
 from tillroll.store.postgres import PostgresStore
+from tillroll.store.versions import PROJECTED, find
 
 __all__ = ["ADMISSION", "TIDYING", "Open", "Run", "project_once"]
 
@@ -61,6 +62,7 @@ class Run:
         turns = threading.Semaphore(self._at_once if once else sys.maxsize)
         self._shared = Shared(open_parts, contract, told, Outage(told), threading.Event(), turns)
         self._lost: list[Done] = []
+        self._lost_schemas = set[str]()
 
     def stop(self) -> None:
         """Ask every worker to commit what is folded and to end. Returns at once; fit for a signal handler."""
@@ -89,18 +91,36 @@ class Run:
 
     def _newcomers(self, projecting: Sequence["Projecting"]) -> list["Projecting"]:
         """Workers, at work, for versions that came to be projected since; those that went end by themselves."""
-        at_work = {worker.schema for worker in projecting if worker.is_alive()}
         found = list[Projecting]()
         try:
             with self._shared.open() as (log, store):
-                for projection, label in resolve(store, self._projections).projections.items():
-                    if projection.schema() not in at_work and not _failed(projecting, projection):
+                missing = self._missing(store, projecting)
+                resolved = resolve(store, self._projections) if missing else Resolved()
+                for projection, label in resolved.projections.items():
+                    if projection.schema() in missing:
                         found.append(self._projecting(log, store, projection, label))
         except Unavailable:  # the workers say so
             return []
+        left = missing - {worker.schema for worker in found}
+        self._lost_schemas |= {s for s in left if {s, s.rpartition("_v")[0]} & resolved.lost.keys()}
         for worker in found:
             worker.start()
         return found
+
+    def _missing(self, store: PostgresStore, projecting: Sequence["Projecting"]) -> set[str]:
+        """Schemas of versions that are to be projected and have no worker, nor one that failed.
+
+        A cheap look: to resolve a version is to parse its source, while which the other workers stand still.
+        """
+        names = {projection.name for projection in self._projections}
+        with store.connection() as connection:
+            wanted = {
+                f"{version.name}_v{version.number}"
+                for version in find(connection)
+                if version.name in names and version.state in PROJECTED
+            }
+        taken = {each.schema for each in projecting if each.is_alive() or each.done.error is not None}
+        return wanted - taken - self._lost_schemas
 
     def _prepare(self) -> tuple[list["Projecting"], list["Worker"]]:
         """Make what is missing, see how far there is to go, and set up the workers: projections, helpers."""
@@ -134,11 +154,6 @@ class Run:
         if not self._once and isinstance(log, Tidiable):
             helpers.append(Tidying(self._shared))
         return helpers
-
-
-def _failed(projecting: Sequence[Projecting], projection: type[Projection]) -> bool:
-    """Whether a worker for this version gave up: its error would only come again."""
-    return any(each.schema == projection.schema() and each.done.error is not None for each in projecting)
 
 
 def _ends(log: EventLog, projection: type[Projection]) -> dict[TopicPartition, int]:
