@@ -221,6 +221,18 @@ class Writer:
             return False
         return True
 
+    def rehearse(self, folded: Folded) -> None:
+        """Make the tables and merge, in a transaction that is rolled back: to see how long it takes.
+
+        Raises Unstorable, StoreUnavailable, DiskFull.
+        """
+        try:
+            with self._database.translated(), self._open().transaction(force_rollback=True):
+                self._open().execute(sql.create(self._projection).encode())
+                self._merge(folded)
+        except UNSTORABLE as error:
+            raise Unstorable(str(error).splitlines()[0]) from error
+
     def close(self) -> None:
         """Let go of the connection."""
         if self._connection is not None:

@@ -87,7 +87,8 @@ class Estimated:
             if it.rate
             else "nothing to take a sample of"
         )
-        yield f"{how}: {'' if it.seconds is None else f'about {it.seconds:,.0f} s, '}{it.bytes / 2**20:,.1f} MiB of disk ({it.bytes_from})"
+        size = "unknown size" if it.bytes is None else f"{it.bytes / 2**20:,.1f} MiB"
+        yield f"{how}: {'' if it.seconds is None else f'about {it.seconds:,.0f} s, '}{size} of disk ({it.bytes_from})"
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ from tillroll.log.port import EventLog, TopicPartition
 from tillroll.projection.declare import Projection
 from tillroll.projection.fold import Folder
 from tillroll.services.replay.rebuild import Limits
-from tillroll.store import sql
 from tillroll.store.postgres import PostgresStore
 
 __all__ = ["Estimate", "estimate"]
@@ -22,14 +21,14 @@ SAMPLE_BYTES = 8 << 20  # of record bodies
 class Estimate:
     """events: to read, by topic. rate: events a second in a sample of `sampled`, folded and written, then thrown away.
 
-    seconds: at that rate, or at the one wished for if that is lower. bytes: of disk, as `bytes_from` says.
+    seconds: at that rate, or at the one wished for if that is lower. bytes: of disk, as `bytes_from` says; None = unknown.
     """
 
     events: dict[str, int]
     sampled: int
     rate: float | None
     seconds: float | None
-    bytes: int
+    bytes: int | None
     bytes_from: str
 
 
@@ -53,25 +52,18 @@ def estimate(
 def _sample(
     log: EventLog, store: PostgresStore, projection: type[Projection], origin: TopicPartition, start: int
 ) -> tuple[int, float | None]:
-    """Fold and write a sample into tables that are thrown away; events, and their rate."""
+    """Fold and write a sample into tables that nobody ever sees; events, and their rate."""
     scratch, begun = projection.numbered(0), time.monotonic()
     batches = log.read(origin, start, SAMPLE_BYTES)
     folder = Folder(scratch(), load_contract())
     folded = folder.fold(decode_batches(batches, load_contract(), folder.wanted), batches)
-    drop = f"drop schema if exists {sql.quoted(scratch.schema())} cascade;"
-    with store.connection() as connection:
-        connection.execute((drop + sql.create(scratch)).encode())
-    try:
-        with closing(store.writer(scratch)) as writer:
-            writer.probe(folded)
-    finally:
-        with store.connection() as connection:
-            connection.execute(drop.encode())
+    with closing(store.writer(scratch)) as writer:
+        writer.rehearse(folded)
     events = sum(batch.count for batch in batches)
     return events, events / (time.monotonic() - begun)
 
 
-def _disk(store: PostgresStore, projection: type[Projection]) -> tuple[int, str]:
+def _disk(store: PostgresStore, projection: type[Projection]) -> tuple[int | None, str]:
     with store.connection() as connection:
         row = connection.execute(
             "select coalesce(sum(pg_total_relation_size(c.oid)), 0), max(p.version) from tillroll.projections p "
@@ -80,6 +72,6 @@ def _disk(store: PostgresStore, projection: type[Projection]) -> tuple[int, str]
             [projection.name],
         ).fetchone()
     assert row is not None
-    return int(row[0]), f"what version {row[1]} takes" if row[
-        1
-    ] is not None else "no version is there to go by"
+    if row[1] is None:
+        return None, "no version is there to go by"
+    return int(row[0]), f"what version {row[1]} takes"
