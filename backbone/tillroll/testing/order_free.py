@@ -32,7 +32,15 @@ from tillroll.projection.fold import Folded, Folder, combine
 from tillroll.store.postgres import Claim, PostgresStore
 from tillroll.testing.generate import Generator
 
-__all__ = ["Few", "Rows", "assert_order_free", "generated_history", "rows_after", "rows_in_store", "stored_rows"]
+__all__ = [
+    "Few",
+    "Rows",
+    "assert_order_free",
+    "generated_history",
+    "rows_after",
+    "rows_in_store",
+    "stored_rows",
+]
 
 Rows = dict[str, list[dict[str, Any]]]
 """By view its rows, sorted, as plain values that can be compared; by "failures" what was not taken."""

@@ -18,7 +18,7 @@ import pytest
 from tillroll.database import Database
 from tillroll.store.embedded import embedded_postgres
 
-__all__ = ["SERVER", "postgres_server", "postgres_url"]
+__all__ = ["SERVER", "passing_directory", "postgres_server", "postgres_url"]
 
 SERVER = "TILLROLL_TEST_POSTGRES"
 
@@ -26,7 +26,7 @@ SERVER = "TILLROLL_TEST_POSTGRES"
 @pytest.fixture(scope="session")
 def postgres_server() -> str:
     """The URL of a PostgreSQL server."""
-    return os.environ.get(SERVER) or embedded_postgres(_passing_directory())
+    return os.environ.get(SERVER) or embedded_postgres(passing_directory())
 
 
 @pytest.fixture
@@ -38,8 +38,11 @@ def postgres_url(postgres_server: str) -> Iterator[str]:
     _run(postgres_server, f"drop database {name} with (force)")
 
 
-def _passing_directory() -> Path:
-    """Outside pytest's own, whose old ones another run may clear away; removed after the server has stopped."""
+def passing_directory() -> Path:
+    """A directory for a server: removed after that has stopped, at the end of the process.
+
+    Outside pytest's own: another run clears old ones away, and shuts out the server's user where tests run as root.
+    """
     directory = Path(tempfile.mkdtemp(prefix="tillroll-test-"))
     atexit.register(shutil.rmtree, directory, ignore_errors=True)  # last registered is first to run
     return directory

@@ -1,7 +1,6 @@
 """Every contender on a small history: the rows are right, or it says why there are none."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from bench.ground import Ground
@@ -13,15 +12,16 @@ from bench.stage import Stage
 
 from tillroll.testing.broker import missing_tools
 from tillroll.testing.kafka import give_up
+from tillroll.testing.postgres import passing_directory
 
 pytestmark = pytest.mark.kafka
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Stage:
+def stage() -> Stage:
     if missing_tools():  # the benchmark starts brokers of its own, with Java
         give_up()
-    return Stage(tmp_path_factory.mktemp("bench"))
+    return Stage(passing_directory())
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def test_tillroll_is_among_them_on_both_logs(found: list[Scenario]) -> None:
     assert {"tillroll, Kafka", "tillroll, Kafka, two processes", "tillroll, PostgresLog"} <= ran
 
 
-def test_wrong_rows_are_found_out(stage: Stage, tmp_path: Path) -> None:
+def test_wrong_rows_are_found_out(stage: Stage) -> None:
     with stage.kafka() as kafka:
         ground = Ground(stage, MANY, 500, kafka)
         ground.admit()
