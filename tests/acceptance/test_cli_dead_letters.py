@@ -195,3 +195,44 @@ def test_a_handler_that_always_fails_stops_its_projection_and_no_other(
     assert told["store_availability"]["error"] is None
     assert rows("fussy") == []
     assert len(rows("store_availability")) == 33
+
+
+def test_dead_letters_are_chosen_by_what_they_are(failed: Tillroll) -> None:
+    (letter,) = letters(failed)
+    for condition, there in [
+        (f"reason={letter['error']}", 1),
+        (f"error={letter['error']}", 1),
+        ("record=StockReceived", 1),
+        ("record=StockCounted", 0),
+        ("projection=picky", 1),
+        ("projection=admission", 0),
+        ("message=hat", 1),
+        (f"partition={letter['partition']}", 1),
+    ]:
+        found = json.loads(failed("dead-letters", "list", "--where", condition, "--json").stdout)
+        assert len(found) == there, condition
+    told = failed("dead-letters", "list", "--where", "colour=red", code=2).stderr
+    assert "dead letters have no 'colour'; they have projection, version" in told
+
+
+def test_chosen_ones_are_retried_or_discarded_alone(failed: Tillroll, rows: Rows, tmp_path: Path) -> None:
+    before = len(rows("picky"))
+    (tmp_path / "picky.py").write_text(PICKY.replace('sku="hat"', 'sku="cap"'))
+    assert (
+        "0 dead letters applied" in failed("dead-letters", "retry", "--where", "record=StockCounted").stdout
+    )
+    assert "0 dead letters discarded" in failed("dead-letters", "discard", "--where", "reason=Other").stdout
+    assert (
+        "1 dead letter applied" in failed("dead-letters", "retry", "--where", "record=StockReceived").stdout
+    )
+    assert len(rows("picky")) == before + 1
+    assert "or give --all or --where" in failed("dead-letters", "retry", code=2).stderr
+
+
+def test_show_says_in_plain_words_what_it_is(failed: Tillroll) -> None:
+    (letter,) = letters(failed)
+    first = failed("dead-letters", "show", letter["id"]).stdout.splitlines()[0]
+    assert first.startswith(
+        f"picky version 1 could not apply a StockReceived at stock/{letter['partition']} offset "
+    )
+    assert f"`tillroll dead-letters retry {letter['id']}`" in first

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
+from tillroll.errors import UsageError
 from tillroll.log.port import Position
 from tillroll.store.postgres import DeadLetter, PostgresStore
 
-__all__ = ["ADMISSION", "count", "discard", "find", "get"]
+__all__ = ["ADMISSION", "FIELDS", "count", "discard", "find", "get"]
 
 ADMISSION = ""
 """The projection of dead letters that admission wrote: conflicts of event_id."""
@@ -17,15 +18,47 @@ _COLUMNS = (
 )
 
 
-def find(store: PostgresStore, projection: str | None = None, limit: int | None = None) -> list[DeadLetter]:
-    """Dead letters of `projection` (ADMISSION for admission's), of all when None; oldest first."""
+FIELDS = ("projection", "version", "topic", "partition", "record", "event_id", "error", "message")
+"""What dead letters can be chosen by; `reason` is another name of `error`."""
+
+_ALIASES = {"reason": "error"}
+
+
+def find(
+    store: PostgresStore,
+    projection: str | None = None,
+    limit: int | None = None,
+    where: Sequence[tuple[str, str]] = (),
+) -> list[DeadLetter]:
+    """Dead letters of `projection` (ADMISSION for admission's), of all when None; oldest first.
+
+    where: (field, value) as text, a field given again meaning any of its values; `message` is searched for the value.
+    Raises UsageError on a field that is none of FIELDS.
+    """
+    wanted: dict[str, list[str]] = {}
+    for name, value in where:
+        wanted.setdefault(_field(name), []).append(value)
+    conditions = ["(%(projection)s::text is null or projection = %(projection)s)"]
+    for name in wanted:
+        among = f"exists (select from unnest(%({name}_s)s::text[]) w where strpos(message, w) > 0)"
+        conditions.append(
+            among if name == "message" else f"coalesce({name}::text, '') = any(%({name}_s)s::text[])"
+        )
     with store.connection() as connection:
         rows = connection.execute(
-            f"select {_COLUMNS} from tillroll.dead_letters "
-            "where %(projection)s::text is null or projection = %(projection)s order by id limit %(limit)s".encode(),
-            {"projection": projection, "limit": limit},
+            f"select {_COLUMNS} from tillroll.dead_letters where {' and '.join(conditions)} "
+            "order by id limit %(limit)s".encode(),
+            {"projection": projection, "limit": limit}
+            | {f"{name}_s": values for name, values in wanted.items()},
         ).fetchall()
     return [_letter(row) for row in rows]
+
+
+def _field(name: str) -> str:
+    found = _ALIASES.get(name, name)
+    if found not in FIELDS:
+        raise UsageError(f"dead letters have no {name!r}; they have {', '.join((*FIELDS, *_ALIASES))}")
+    return found
 
 
 def get(store: PostgresStore, ids: Sequence[int]) -> list[DeadLetter]:

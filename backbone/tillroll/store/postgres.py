@@ -330,7 +330,7 @@ def bury(connection: Connection, projection: str, version: int, failures: Sequen
                     version,
                     *f.position,
                     f.record,
-                    f.event_id,
+                    None if f.event_id is None else _text(f.event_id),
                     f.error,
                     _text(f.message),
                     _text(f.traceback),

@@ -8,6 +8,7 @@ import click
 
 from tillroll.cli.options import Given, with_options
 from tillroll.cli.output import count, say, show, table
+from tillroll.cli.query import parse_conditions
 from tillroll.errors import UsageError
 
 if TYPE_CHECKING:
@@ -22,6 +23,14 @@ ADMISSION = "admission"
 LISTED = 50
 """Dead letters that a list shows unless --limit says otherwise."""
 
+_WHERE = click.option(
+    "--where",
+    "conditions",
+    multiple=True,
+    metavar="FIELD=VALUE",
+    help="Only those with this value: error (or reason), record, projection, topic, message (part of it), ...; "
+    "repeatable.",
+)
 _IDS = click.argument("ids", nargs=-1, type=int, metavar="[ID]...")
 
 
@@ -33,13 +42,14 @@ def dead_letters() -> None:
 @dead_letters.command("list")
 @click.argument("name", required=False)
 @click.option("--limit", type=click.IntRange(min=0), default=LISTED, show_default=True, help="Rows at most.")
+@_WHERE
 @with_options("store")
-def list_(given: Given, name: str | None, limit: int) -> None:
+def list_(given: Given, name: str | None, limit: int, conditions: tuple[str, ...]) -> None:
     """Dead letters, oldest first, of one projection or all; NAME `admission` for conflicting event ids."""
     from tillroll.store.dead_letters import find
 
     given.require_data()
-    letters = find(given.store, "" if name == ADMISSION else name, limit + 1)
+    letters = find(given.store, "" if name == ADMISSION else name, limit + 1, _chosen(conditions))
     if len(letters) > limit:
         say(f"these are the first {limit}; --limit N shows more")
     show(given, Letters([Letter.of(letter) for letter in letters[:limit]]))
@@ -57,15 +67,16 @@ def show_(given: Given, id_: int) -> None:
 @dead_letters.command()
 @_IDS
 @click.option("--all", "everything", is_flag=True, help="Retry every dead letter of projections.")
+@_WHERE
 @with_options("log", "store", "projections")
-def retry(given: Given, ids: tuple[int, ...], everything: bool) -> None:
+def retry(given: Given, ids: tuple[int, ...], everything: bool, conditions: tuple[str, ...]) -> None:
     """Apply events again, after the handler was mended: the same way, each in one transaction."""
     from tillroll.services.projector.retry import Retrier
 
-    if bool(ids) == everything:
-        raise UsageError("name the dead letters to retry by ID, or give --all")
+    if bool(ids) == (everything or bool(conditions)):
+        raise UsageError("name the dead letters to retry by ID, or give --all or --where")
     given.require_data(also_log=True)
-    letters = _all(given) if everything else _found(given, ids)
+    letters = _found(given, ids) if ids else _all(given, conditions)
     given.store.bind(given.log.identity)
     retrier = Retrier(given.log, given.store, given.contract, {p.name: p for p in given.projections()})
     try:
@@ -76,16 +87,17 @@ def retry(given: Given, ids: tuple[int, ...], everything: bool) -> None:
 
 @dead_letters.command()
 @_IDS
+@_WHERE
 @with_options("store")
-def discard(given: Given, ids: tuple[int, ...]) -> None:
+def discard(given: Given, ids: tuple[int, ...], conditions: tuple[str, ...]) -> None:
     """Forget dead letters for good; their events stay in the log, but not in the read model."""
     from tillroll.store.dead_letters import discard as forget
 
-    if not ids:
-        raise UsageError("name the dead letters to discard by ID")
+    if bool(ids) == bool(conditions):
+        raise UsageError("name the dead letters to discard by ID, or choose them by --where")
     given.require_data()
-    _found(given, ids)
-    show(given, Discarded(forget(given.store, ids)))
+    letters = _found(given, ids) if ids else _all(given, conditions, admission=True)
+    show(given, Discarded(forget(given.store, [letter.id for letter in letters])))
 
 
 def _found(given: Given, ids: Sequence[int]) -> "list[DeadLetter]":
@@ -99,10 +111,19 @@ def _found(given: Given, ids: Sequence[int]) -> "list[DeadLetter]":
     return letters
 
 
-def _all(given: Given) -> "list[DeadLetter]":
+def _all(given: Given, conditions: Sequence[str], admission: bool = False) -> "list[DeadLetter]":
     from tillroll.store.dead_letters import find
 
-    return [letter for letter in find(given.store) if letter.projection]
+    found = find(given.store, where=_chosen(conditions))
+    return [letter for letter in found if letter.projection or admission]
+
+
+def _chosen(conditions: Sequence[str]) -> list[tuple[str, str]]:
+    """FIELD=VALUE in two; admission's own projection is called ''."""
+    return [
+        (name, "" if name == "projection" and value == ADMISSION else value)
+        for name, value in parse_conditions(conditions)
+    ]
 
 
 @dataclass(frozen=True)
@@ -138,8 +159,25 @@ class Letter:
             letter.traceback,
         )
 
+    def _plainly(self) -> str:
+        """Where it stands, what it is, what went wrong, and what to do."""
+        what = f"a {self.record}" if self.record else "bytes that are no event"
+        where = f"{what} at {self.topic}/{self.partition} offset {self.offset}"
+        if self.projection == ADMISSION:
+            return (
+                f"{where} uses an event_id that an earlier event has; publish it anew with an id of its own"
+            )
+        todo = (
+            f"mend the handler, then `tillroll dead-letters retry {self.id}`"
+            if self.record
+            else f"have its publisher mended; `tillroll dead-letters discard {self.id}` forgets it"
+        )
+        return f"{self.projection} version {self.version} could not apply {where}: {self.error}; {todo}"
+
     def text(self) -> Iterator[str]:
         """See Result."""
+        yield self._plainly()
+        yield ""
         fields = asdict(self)
         trace = fields.pop("traceback")
         yield from (f"{name:<11}{'' if value is None else value}".rstrip() for name, value in fields.items())
