@@ -5,5 +5,9 @@
 | scan | the events of a slice of history, by time of occurrence, of recording, or by position |
 | admitted | which of them are passed over, where the log itself does not settle duplicates |
 | view | the rows that a projection makes of them |
-| explain | the events behind one cell |
+| answer | a question about such rows, answered as a store answers it |
+| explain, row | the events behind one cell; a row after each event that touched it |
+| pushdown | what an event must hold to concern one key |
+| whatif | the rows under another rule |
+| export | an answer as a file |
 """

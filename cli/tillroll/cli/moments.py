@@ -1,12 +1,13 @@
 """Times on the command line: --as-of and --known-at."""
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, date, datetime, time
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from tillroll.cli.output import count, say
+from tillroll.history.moments import moment
 
 if TYPE_CHECKING:
     from tillroll.history.scan import Slice
@@ -25,17 +26,9 @@ class Moment(click.ParamType[datetime]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
         """A time in UTC."""
         try:
-            return _moment(str(value))
+            return moment(str(value))
         except (ValueError, OverflowError):
             self.fail(f"{value!r} is no time; write 2026-11-23, or 2026-11-23T09:30Z", param, ctx)
-
-
-def _moment(text: str) -> datetime:
-    try:
-        return datetime.combine(date.fromisoformat(text), time.max, UTC)
-    except ValueError:
-        moment = datetime.fromisoformat(text)
-        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def with_times(function: F) -> F:

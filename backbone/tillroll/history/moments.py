@@ -1,0 +1,20 @@
+"""Times as people give them."""
+
+from datetime import UTC, date, datetime, time
+
+__all__ = ["moment"]
+
+
+def moment(given: str | date | datetime) -> datetime:
+    """A time in UTC: one without a zone is in UTC, a bare date is the end of that day in UTC.
+
+    Raises ValueError or OverflowError on a text that is no time as ISO 8601.
+    """
+    if isinstance(given, datetime):
+        return given.astimezone(UTC) if given.tzinfo else given.replace(tzinfo=UTC)
+    if isinstance(given, date):
+        return datetime.combine(given, time.max, UTC)
+    try:
+        return moment(date.fromisoformat(given))
+    except ValueError:
+        return moment(datetime.fromisoformat(given))
