@@ -107,6 +107,7 @@ class AdmissionTable:
         if got is None or not got[0]:
             connection.close()
             return False
+        connection.execute("set synchronous_commit = off")  # docs/decisions/0013
         connection.execute(_STAGE)
         for origin in sorted(origins):
             row = connection.execute(_CLAIM, list(origin)).fetchone()

@@ -23,6 +23,7 @@ from tillroll.log.port import EventLog, Position, Record
 from tillroll.projections.store_availability import StoreAvailability
 from tillroll.publisher import partition_of
 from tillroll.services.admission.admitter import Admitter
+from tillroll.services.projector import projector as projecting
 from tillroll.services.projector.projector import Projector
 from tillroll.store.admission import Verdicts
 from tillroll.store.postgres import PostgresStore
@@ -30,6 +31,12 @@ from tillroll.testing.order_free import generated_history, rows_after, stored_ro
 from tillroll.testing.unsettled import UnsettledLog
 
 Finish = Callable[[Projector, EventLog], int]
+
+
+@pytest.fixture(autouse=True, params=[0, 1 << 20], ids=["fetched again", "parked"])
+def _what_waits_for_admission(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Much of it is fetched again, little waits in memory."""
+    monkeypatch.setattr(projecting, "PARKED_BYTES", request.param)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ stands for, under a fencing epoch; what admission has not passed is not read; an
 
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import polars as pl
 
@@ -28,7 +28,8 @@ COMMIT_EVENTS = 500_000
 COMMIT_SECONDS = 2.0
 FEW = 5_000  # records of one reading, below which whoever publishes is waiting to see them
 LEAST_BYTES, BYTES_AN_EVENT = 1 << 16, 256  # of a poll, where a step is not to take many events
-ADMISSION_SECONDS = 0.02  # between two looks at how far admission is
+ADMISSION_SECONDS = 0.005  # between two looks at how far admission is
+PARKED_BYTES = 1 << 20  # of batches that wait for admission in memory instead of being fetched again
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,7 @@ class Projector:
         self._verdicts = None if log.settles_duplicates else Verdicts(store)
         self._claims: dict[TopicPartition, Claim] = {}
         self._held_back: dict[TopicPartition, int] = {}
+        self._parked: list[Batch] = []  # read, and not admitted yet
         self._pending = _Pending()
         self._commit_events, self._limit, self._most = commit_events, limit, most
         store.install(projection)
@@ -149,6 +151,7 @@ class Projector:
         for origin in origins:
             self._claims.pop(origin, None)
             self._held_back.pop(origin, None)
+        self._parked = [batch for batch in self._parked if batch.origin not in origins]
 
     def _start_over(self, claims: Mapping[TopicPartition, Claim]) -> None:
         """Drop what is not committed and read it again from the committed positions.
@@ -159,6 +162,7 @@ class Projector:
         self._forget()
         self._subscription.resume(self._held_back)
         self._held_back.clear()
+        self._parked.clear()
         for origin in self._subscription.assignment() & claims.keys():
             self._subscription.seek(origin, claims[origin].next_offset)
 
@@ -181,7 +185,7 @@ class Projector:
             self._subscription.resume(ready)
             for origin in ready:
                 del self._held_back[origin]
-        return min(timeout, ADMISSION_SECONDS) if self._held_back else timeout
+        return min(timeout, ADMISSION_SECONDS) if self._held_back or self._parked else timeout
 
     def _poll(self, timeout: float) -> Sequence[Batch]:
         patience = self._patience(timeout)
@@ -190,10 +194,22 @@ class Projector:
         return self._subscription.poll(patience, max(LEAST_BYTES, self._most * BYTES_AN_EVENT))
 
     def _cut(self, batches: Sequence[Batch]) -> list[Batch]:
-        """What admission has passed; where it ends, the partition is held back and read again from there."""
+        """What admission has passed. The rest is parked where it is little, as at the end of the log.
+
+        Where it is much, because admission is far behind, its partitions are held back and read again from there.
+        """
         if self._verdicts is None:
             return list(batches)
-        passed, again = self._verdicts.cut(batches)
+        passed, again = self._verdicts.cut([*self._parked, *batches])
+        rest = [
+            _from(batch, again[batch.origin])
+            for batch in (*self._parked, *batches)
+            if _is_beyond(batch, again)
+        ]
+        self._parked.clear()
+        if self._most is None and sum(len(batch.body) for batch in rest) <= PARKED_BYTES:
+            self._parked = rest
+            return passed
         for origin, offset in again.items():
             self._subscription.seek(origin, offset)
         self._subscription.pause(again)
@@ -305,6 +321,15 @@ class Projector:
             half = len(events) // 2
             self._sift(record, events[:half], batches, kept, failures)
             self._sift(record, events[half:], batches, kept, failures)
+
+
+def _is_beyond(batch: Batch, offsets: Positions) -> bool:
+    """Whether any of it lies at or behind the offset of its partition."""
+    return batch.next_offset > offsets.get(batch.origin, batch.next_offset)
+
+
+def _from(batch: Batch, offset: int) -> Batch:
+    return replace(batch, start=max(_start(batch), offset))
 
 
 def _start(batch: Batch) -> int:
