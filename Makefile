@@ -29,7 +29,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(PIP) install --quiet --constraint constraints.txt --no-build-isolation --editable '.[dev,testing,tpcds]'
 	@touch $@
 
-demo: $(INSTALLED) ## Import a year of retail history, project it and tell the story of the shoe
+demo: $(INSTALLED) ## Import a retail history, project it and tell the story of the shoe
 	$(BIN)/tillroll demo $(ARGS)
 
 test: $(INSTALLED) ## Run the tests (ARGS="tests/unit -k merge" for some of them)
