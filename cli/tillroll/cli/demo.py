@@ -17,7 +17,7 @@ __all__ = ["demo"]
 @click.command()
 @with_options("log", "store", "projections")
 def demo(given: Given) -> None:
-    """a retail history through the log into read models, and the story of a shoe.
+    """A retail history through the log into read models, and the story of a shoe.
 
     The data stays, to explore. Run again, it adds nothing.
     """
