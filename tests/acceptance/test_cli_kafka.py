@@ -37,6 +37,10 @@ def test_duplicates_count_once_and_a_conflict_is_told_with_what_to_do(on_kafka: 
         on_kafka("publish", "-", input=json.dumps(told))
     on_kafka("project", "store_availability", "--once")
     assert [row["on_hand"] for row in rows("store_availability", f"sku={sku}")] == [3]
+    past = rows("store_availability", f"sku={sku}", "--as-of", "2026-03-14")
+    assert [row["on_hand"] for row in past] == [3]
+    cell = ("store_availability_stock", f"sku={sku}", "location_id=store-7", "--column", "on_hand")
+    assert [part["total"] for part in json.loads(on_kafka("explain", *cell, "--json").stdout)["parts"]] == [3]
     letters = json.loads(on_kafka("dead-letters", "list", "admission", "--json", "--limit", 1000).stdout)
     (conflict,) = [letter for letter in letters if letter["event_id"] == event_id]
     result = on_kafka("dead-letters", "retry", conflict["id"], code=1)

@@ -162,6 +162,22 @@ def test_a_cell_that_no_event_gave_a_value(stocked: Tillroll) -> None:
     assert told.endswith("on_hand = unknown (level)\nno event gave it a value\n")
 
 
+def test_an_empty_text_is_not_unknown(stocked: Tillroll) -> None:
+    described = {
+        "type": "LocationDescribed",
+        "event_id": event_id_for("test", "LocationDescribed", "s"),
+        "source": "wms",
+        "channel": "store",
+        "occurred_at": "2026-03-14T09:30:00Z",
+        "location_id": "store-7",
+        "name": "",
+        "kind": "store",
+    }
+    stocked("publish", "-", input=json.dumps(described))
+    told = stocked("explain", "locations", "location_id=store-7", "--column", "name").stdout
+    assert told.endswith("locations location_id=store-7: name = '' (latest)\n")
+
+
 def test_a_row_is_followed_through_time(stocked: Tillroll) -> None:
     told = json.loads(stocked("history", *SHOE, "--json").stdout)
     assert [(each["record"], each["row"]["on_hand"]) for each in told] == [

@@ -33,7 +33,8 @@ def admitted_in(
 
     store: its verdicts are taken if they are of this log and reach the end of `ranges`. Otherwise every topic of
     the contract is read once, as admission would: 8 bytes of memory an event, and a second reading where ids
-    repeat. Events recorded after the slice's `known_at` are not known then, so they settle nothing.
+    repeat. Events recorded after the slice's `known_at` are not known then, so they settle nothing; a store has
+    settled with them, which differs only for an id on two partitions, the later of them admitted first.
     """
     if log.settles_duplicates:
         return _all

@@ -81,7 +81,7 @@ def _appearing(file: Path) -> Iterator[Path]:
     passing = file.with_name(f".{file.name}.{os.getpid()}")
     try:
         yield passing
-        with passing.open("rb") as written:
+        with passing.open("rb+") as written:
             os.fsync(written.fileno())
         passing.replace(file)
     except OSError as error:

@@ -112,7 +112,7 @@ class _Explained:
         if told.parts:
             yield from table(head, map(_part_cells, told.parts))
             yield ""
-        yield f"{_named(self.view, told.key)}: {told.column} = {cell(told.value) or 'unknown'} ({told.rule.lower()})"
+        yield f"{_named(self.view, told.key)}: {told.column} = {_value(told.value)} ({told.rule.lower()})"
         if not told.parts:
             yield "no event gave it a value"
 
@@ -173,6 +173,10 @@ def _placed(told: "Part | Change") -> dict[str, Any]:
     """As an object, with topic, partition and offset in front."""
     found = _fields(told)
     return {**found.pop("position")._asdict(), **found}
+
+
+def _value(value: Any) -> str:
+    return "unknown" if value is None else cell(value) or "''"
 
 
 def _named(view: str, key: Mapping[str, Any]) -> str:
