@@ -65,8 +65,7 @@ def _frames(batches: Sequence[Batch], first: int) -> Iterator[pl.DataFrame]:
         yield from _frames(batches[:half], first)
         yield from _frames(batches[half:], first + half)
     else:
-        for index, batch in enumerate(batches, first):
-            yield _meant(_read_one_by_one(batch, index), [batch], index)
+        yield _meant(_read_one_by_one(batches, first), batches, first)
 
 
 def _meant(rows: pl.DataFrame, batches: Sequence[Batch], first: int) -> pl.DataFrame:
@@ -148,18 +147,16 @@ def _base_time(batch: Batch) -> int:
 # --- record by record -------------------------------------------------------------------------------
 
 
-def _read_one_by_one(batch: Batch, index: int) -> pl.DataFrame:
-    rows = list(_walk(batch))
-    return pl.DataFrame(
-        {
-            "_batch": [index] * len(rows),
-            "_offset": [batch.base_offset + row[1] for row in rows],
-            "_recorded_at": [_time(batch, row[0]) * 1000 for row in rows],
-            "key": [row[2] for row in rows],
-            "value": [row[3] for row in rows],
-        },
-        schema=RECORD_FRAME | {"_recorded_at": pl.Int64()},
-    ).cast(RECORD_FRAME)
+def _read_one_by_one(batches: Sequence[Batch], first: int) -> pl.DataFrame:
+    """One frame of all, since a frame costs more than a hundred records: a till's batches hold one each."""
+    rows = [
+        (index, batch.base_offset + offset, _time(batch, time) * 1000, key, value)
+        for index, batch in enumerate(batches, first)
+        for time, offset, key, value in _walk(batch)
+    ]
+    columns = zip(*rows, strict=True) if rows else [()] * len(RECORD_FRAME)
+    schema = RECORD_FRAME | {"_recorded_at": pl.Int64()}
+    return pl.DataFrame(dict(zip(schema, columns, strict=True)), schema=schema).cast(RECORD_FRAME)
 
 
 def _time(batch: Batch, delta: int) -> int:
