@@ -273,6 +273,7 @@ def test_another_rule_is_shown_by_the_rows_that_differ(ruled: Tillroll) -> None:
     [
         (["received_units"], "--with"),
         (["received_units", "--with", "nothing.py"], "no such file"),
+        (["received_units", "--with", "/etc/passwd"], "/etc/passwd is no Python file"),
         (["orders", "--with", "other.py"], "there is no projection 'orders'"),
     ],
 )

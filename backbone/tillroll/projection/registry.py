@@ -56,6 +56,8 @@ def load_file(file: Path, name: str) -> type[Projection]:
     """
     if not file.is_file():
         raise UsageError(f"{file}: there is no such file; check the path")
+    if file.suffix != ".py":
+        raise UsageError(f"{file} is no Python file; a projection is declared in one that ends in .py")
     found = {projection.name: projection for projection in _declared_in(_imported(file))}
     if name in found:
         return found[name]

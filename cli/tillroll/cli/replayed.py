@@ -160,6 +160,8 @@ class Switch:
             yield f"set aside: {reason}"
         if it.retired is not None:
             yield f"version {it.retired} is retired"
+        elif it.back:
+            yield f"version {it.from_version} is a candidate again: tillroll replay promote {it.projection}"
         else:
             yield f"version {it.from_version} is kept up: tillroll replay rollback {it.projection}"
 

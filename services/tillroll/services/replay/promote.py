@@ -25,13 +25,14 @@ NEAR = 10_000  # events: a candidate further behind is not caught up
 
 @dataclass(frozen=True, slots=True)
 class Switched:
-    """Readers see another version. overridden: reasons against it that were set aside."""
+    """Readers see another version. overridden: reasons against it that were set aside. back: by a rollback."""
 
     projection: str
     from_version: int
     to_version: int
     overridden: tuple[str, ...] = ()
     retired: int | None = None
+    back: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +113,7 @@ def rollback(store: PostgresStore, name: str, reason: str | None = None) -> Swit
             else f"{name} cannot be rolled back: version {live.number} is the first that readers see"
         )
     _switch(store, "rollback", live, before, reason, {})
-    return Switched(name, live.number, before.number)
+    return Switched(name, live.number, before.number, back=True)
 
 
 def retire(store: PostgresStore, name: str, number: int | None = None, reason: str | None = None) -> int:
