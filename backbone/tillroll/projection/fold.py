@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
+from tillroll.contract.envelope import UUID_TEXT
 from tillroll.contract.registry import Contract
 from tillroll.errors import HandlerFailed, TooManyFailures
 from tillroll.log.decode import Decoded, Reject, decode_records
@@ -105,6 +106,7 @@ class Folder:
     def __init__(self, projection: Projection, contract: Contract, taken_back: TakenBack | None = None):
         self._projection, self._contract = projection, contract
         self._remembered: set[str] = set()
+        self._remembers = taken_back is None
         self._taken_back = taken_back or self._remembered.intersection
         self.wanted = projection.records() | {VOID}
 
@@ -125,16 +127,20 @@ class Folder:
                     parts.setdefault(name, []).extend(deltas)
         out.deltas = {name: reduce(self._projection.table(name), given) for name, given in parts.items()}
         out.taken_back = gone - known
-        self._remembered |= out.taken_back
+        if self._remembers:
+            self._remembered |= out.taken_back
         return out
 
     def _known(self, decoded: Decoded) -> set[str]:
-        """Events that voids in `decoded` name and earlier ones took back."""
+        """Events that voids in `decoded` name and earlier ones took back. What is no UUID is taken back by nobody."""
         voids = decoded.frames.get(VOID)
         if voids is None:
             return set()
-        named = voids.select(pl.col("voided").list.eval(pl.element().struct.field("event_id")).explode())
-        return set(self._taken_back(set(named["voided"].drop_nulls().to_list())))
+        named = (
+            voids.filter(~pl.col("training"))["voided"].explode(empty_as_null=False).struct.field("event_id")
+        )
+        ids = named.str.to_lowercase().drop_nulls()
+        return set(self._taken_back(set(ids.filter(ids.str.contains(UUID_TEXT)))))
 
     def unstorable(self, record: str, event: pl.DataFrame, batches: Sequence[Batch]) -> Failure:
         """The failure of an event (a frame of one row) whose values the store cannot hold."""
@@ -175,7 +181,7 @@ class Folder:
                 for table, rows in self._rows(name, events, weight):
                     yield Traced(name, table, rows.rename({ROW: EVENT}).drop(ORDINAL), events, weight)
                 if record == VOID:
-                    self._remembered |= set(events["event_id"])
+                    self._remembered |= set(events["event_id"].str.to_lowercase())
 
     def _handle(self, record: str, events: pl.DataFrame, weight: int) -> dict[str, list[TableDeltas]]:
         out: dict[str, list[TableDeltas]] = {}
@@ -225,7 +231,7 @@ class Folder:
             taken |= set(frame["event_id"])
             for name, deltas in self._handle(record, frame, -1).items():
                 out.setdefault(name, []).extend(deltas)
-        gone |= taken
+        gone |= {event_id.lower() for event_id in taken}
         return out
 
     def _voided(
@@ -248,11 +254,17 @@ class Folder:
         if decoded.rejects:
             raise HandlerFailed(f"an event that the void names cannot be read: {decoded.rejects[0].reason}")
         for record, frame in decoded.frames.items():
-            other = frame.join(named, on=("_batch", "_offset", "event_id"), how="anti")
+            told = frame.with_columns(_IDENTITY)
+            other = told.join(named.with_columns(_IDENTITY), on=("_batch", "_offset", "event_id"), how="anti")
             if len(other):
                 raise HandlerFailed(f"the void gives event {other['event_id'][0]} under another event_id")
-            live = frame.filter(~pl.col("training") & ~pl.col("event_id").is_in(list(gone)))
-            yield record, live.unique("event_id", keep="first", maintain_order=True)
+            fresh = (
+                ~told["event_id"].is_in(list(gone)) & told["event_id"].is_first_distinct() & ~told["training"]
+            )
+            yield record, frame.filter(fresh)
+
+
+_IDENTITY = pl.col("event_id").str.to_lowercase()
 
 
 def _only(projection: Projection, table: TableSpec, rows: pl.DataFrame) -> pl.DataFrame:

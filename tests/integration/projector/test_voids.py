@@ -8,10 +8,11 @@ import pytest
 from tests.integration.projector.conftest import Finish
 
 from tillroll.contract.registry import load_contract
+from tillroll.contract.wire import encode
 from tillroll.errors import Replaced
 from tillroll.events import Event, StockAdjusted, StockReceived, TransactionVoided, to_wire
 from tillroll.log.memory import MemoryLog
-from tillroll.log.port import EventLog, TopicPartition
+from tillroll.log.port import EventLog, Record, TopicPartition
 from tillroll.projection import Frame, Key, Projection, Sum, on
 from tillroll.projection.fold import Folded
 from tillroll.publisher import Publisher
@@ -174,3 +175,41 @@ def test_another_event_under_a_voids_event_id_is_a_dead_letter(
     assert [letter.message for letter in dead_letters.find(store)] == [
         f"the void gives event {three.event_id} under another event_id"
     ]
+
+
+def spelt(log: EventLog, order: str, event_id: str, of: Event) -> None:
+    """A void whose publisher spells event_ids in a way of its own."""
+    fields = void(order, of).fields()
+    inner = encode(CONTRACT.latest(of.record), of.fields() | {"event_id": of.event_id.upper()})
+    named = fields["voided"][0] | {"event_id": event_id, "event": base64.b64encode(inner).decode()}
+    value = encode(CONTRACT.latest("TransactionVoided"), fields | {"voided": [named]})
+    log.append("orders", 0, [Record(order.encode(), value, fields["event_id"])])
+
+
+def test_an_id_in_capital_letters_is_the_same_id(log: EventLog, store: PostgresStore, finish: Finish) -> None:
+    three = received(3)
+    publish(log, three, void("o-1", three))
+    one = Projector(Moved, log, store, CONTRACT, 1)
+    finish(one, log)
+    spelt(log, "o-2", three.event_id.upper(), three)
+    spelt(log, "o-3", three.event_id.upper(), three)
+    finish(one, log)
+    one.close()
+    assert units(store) == 0
+    assert dead_letters.find(store) == []
+
+
+def test_a_name_that_is_no_uuid_is_a_dead_letter_and_the_rest_goes_on(
+    log: EventLog, store: PostgresStore, finish: Finish
+) -> None:
+    three = received(3)
+    publish(log, three)
+    spelt(log, "o-1", "ticket 12", three)
+    one = Projector(Moved, log, store, CONTRACT, 1)
+    finish(one, log)
+    publish(log, received(4))
+    finish(one, log)
+    one.close()
+    assert units(store) == 7
+    (letter,) = dead_letters.find(store)
+    assert "under another event_id" in letter.message
