@@ -24,6 +24,7 @@ from typing import Any, ClassVar
 
 from tillroll.contract.registry import load_contract
 from tillroll.errors import DeclarationError
+from tillroll.projection.expressions import check_expressions
 from tillroll.projection.frame import Frame
 from tillroll.projection.rules import (
     Append,
@@ -112,6 +113,9 @@ class Projection:
         cls.name = cls.__dict__.get("name") or _snake(cls.__name__)
         cls.tables_by_class = dict(_tables(cls))
         cls.tables = tuple(cls.tables_by_class.values())
+        for table in cls.tables:
+            check_expressions(cls.name, table)
+        _refuse_one_view_twice(cls)
         cls.handlers = _handlers(cls)
         if not cls.handlers:
             raise DeclarationError(f"{cls.__name__} has no handler; write one with @on(EventType)")
@@ -206,16 +210,37 @@ def _tables(cls: type[Projection]) -> Iterable[tuple[type, TableSpec]]:
         yield table, TableSpec(short, view, *_checked(f"{cls.__name__}.{table.__name__}", *_columns(table)))
 
 
+def _refuse_one_view_twice(cls: type[Projection]) -> None:
+    """Views of one projection share one schema with each other, too."""
+    owners: dict[str, str] = {}
+    declared = [(table.view, f"table {of.__name__}") for of, table in cls.tables_by_class.items()]
+    for view, owner in (*declared, *((name, f"views[{name!r}]") for name in cls.views)):
+        if view in owners:
+            raise DeclarationError(
+                f"{cls.__name__}: {owners[view]} and {owner} both have the view {view}; give one of them another name"
+            )
+        owners[view] = owner
+
+
 def _columns(cls: type) -> tuple[tuple[Column, ...], tuple[Expression, ...]]:
     columns, expressions = [], []
     hints = typing.get_type_hints(cls)
     for name in inspect.get_annotations(cls):
         marker, kinds = typing.get_origin(hints[name]), typing.get_args(hints[name])
         if marker is Derived:
-            expressions.append(Expression(name, vars(cls)[name].sql))
+            expressions.append(_expression(cls, name))
         elif marker is not ClassVar:
             columns.append(_column(cls, name, marker, kinds))
     return tuple(columns), tuple(expressions)
+
+
+def _expression(cls: type, name: str) -> Expression:
+    given = vars(cls).get(name)
+    if not isinstance(given, Expression):
+        raise DeclarationError(
+            f'{cls.__name__}.{name}: give its SQL, as in `{name}: Derived[int] = derived("a - b")`'
+        )
+    return Expression(name, given.sql)
 
 
 def _column(cls: type, name: str, marker: Any, kinds: tuple[Any, ...]) -> Column:

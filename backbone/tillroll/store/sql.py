@@ -8,9 +8,9 @@ types beside a column c: see projection/merge.py. A Level column c is two column
 from collections.abc import Iterable, Iterator
 from datetime import date, datetime
 
-from tillroll.projection.declare import Column, Projection, Rule, TableSpec
+from tillroll.projection.declare import Column, Expression, Projection, Rule, TableSpec
 
-__all__ = ["SCHEMA_LOCK", "create", "drop_views", "staging", "table_query", "views"]
+__all__ = ["SCHEMA_LOCK", "create", "derived_query", "drop_views", "staging", "table_query", "views"]
 
 SCHEMA_LOCK = 0x7469_6C6E  # "tiln": held while tables are made or views replaced
 
@@ -81,12 +81,21 @@ def drop_views(projection: type[Projection]) -> str:
 
 def table_query(projection: type[Projection], table: TableSpec) -> str:
     """The SELECT of a table's rows as readers see them: key, values, derived columns."""
-    plain = [quoted(name) for name in table.key] + [_read(column) for column in table.values]
-    inner = f"select {', '.join(plain)} from {quoted(projection.schema())}.{quoted(table.name)}"
+    inner = _plain_query(projection, table)
     if not table.derived:
         return inner
     derived = ", ".join(f"({e.sql}) as {quoted(e.name)}" for e in table.derived)
     return f"select *, {derived} from ({inner}) as columns"
+
+
+def derived_query(projection: type[Projection], table: TableSpec, expression: Expression) -> str:
+    """A SELECT of one derived column that reads no row: to see whether there is such a column."""
+    return f"select *, ({expression.sql}) as {quoted(expression.name)} from ({_plain_query(projection, table)}) as columns limit 0"
+
+
+def _plain_query(projection: type[Projection], table: TableSpec) -> str:
+    plain = [quoted(name) for name in table.key] + [_read(column) for column in table.values]
+    return f"select {', '.join(plain)} from {quoted(projection.schema())}.{quoted(table.name)}"
 
 
 def _read(column: Column) -> str:

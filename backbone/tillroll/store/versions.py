@@ -16,6 +16,7 @@ from tillroll.errors import DeclarationError
 from tillroll.projection.code import Code, code_of
 from tillroll.projection.declare import Projection
 from tillroll.store import sql
+from tillroll.store.expressions import check_derived
 
 if TYPE_CHECKING:
     from tillroll.store.postgres import PostgresStore
@@ -123,8 +124,9 @@ def create(
     state: State,
     limits: Mapping[str, Any] | None = None,
 ) -> None:
-    """Make the tables of a version."""
+    """Make the tables of a version. Raises DeclarationError on a derived column that PostgreSQL cannot evaluate."""
     connection.execute(sql.create(projection).encode())
+    check_derived(connection, projection)
     connection.execute(
         "insert into tillroll.projections (name, version, fingerprint, live, state, code, limits) "
         "values (%s, %s, %s, %s, %s, %s, %s)",
