@@ -118,15 +118,18 @@ class Few(Generator):
 def generated_history(
     projection: type[Projection], seed: int, size: int, contract: Contract | None = None
 ) -> list[Event]:
-    """`size` events of the types that `projection` reads, and voids of some of them; the same for the same seed."""
+    """`size` events of the types that `projection` reads, and voids of some of them, of some twice; the same for the same seed."""
     contract = contract or load_contract()
     generator = Few(f"{projection.name} {seed}")
     chance = generator.random
     known = sorted(projection.records() & EVENTS.keys())
     events: list[Event] = []
+    voided: list[Event] = []
     for _ in range(size):
         if events and chance.random() < 0.05:
-            events.append(_void(generator, chance.sample(events, min(len(events), 2)), contract))
+            again = chance.sample(voided, 1) if voided and chance.random() < 0.4 else []
+            voided += chance.sample(events, min(len(events), 2))
+            events.append(_void(generator, [*again, *voided[-2:]], contract))
         else:
             record = chance.choice(known)
             events.append(EVENTS[record].read(generator.event(contract.latest(record))))
