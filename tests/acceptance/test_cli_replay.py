@@ -204,6 +204,10 @@ def test_a_dry_run_changes_nothing(tillroll: Tillroll, everything: Callable[[], 
     ("arguments", "told"),
     [
         (["rebuild", "shelf", "--from", "yesterday"], "--from yesterday: a time as"),
+        (
+            ["rebuild", "shelf", "--from", "2026-03-14T09:30+00:00:30"],
+            "--from 2026-03-14T09:30+00:00:30: a time as",
+        ),
         (["rebuild", "shelf", "--from", "nowhere/0:5"], "reads no partition nowhere/0"),
         (["rebuild", "shelf", "--key", "size=4"], "size is part of no key of shelf; there are sku"),
         (["rebuild", "shelv"], "there is no projection 'shelv'"),

@@ -5,13 +5,14 @@ same moment in UTC, an id lower case. 2.5 or "2" is no quantity, 7 no text, and 
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Annotated, Any, ClassVar, Self
 from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from tillroll.contract.times import time_of
 from tillroll.errors import MalformedEvent
 from tillroll.events.currencies import CURRENCIES
 
@@ -41,7 +42,7 @@ def _uuid(value: Any) -> Any:
 
 def _time(value: Any) -> Any:
     if isinstance(value, str):
-        value = _parsed(datetime, value, "a time such as 2026-03-14T09:30:00Z")
+        value = _parsed(time_of, value, "a time such as 2026-03-14T09:30:00Z")
     if not isinstance(value, datetime):
         raise ValueError("should be a time such as 2026-03-14T09:30:00Z")
     if value.utcoffset() is None:
@@ -54,15 +55,15 @@ def _time(value: Any) -> Any:
 
 def _date(value: Any) -> Any:
     if isinstance(value, str):
-        value = _parsed(date, value, "a date such as 2026-03-14")
+        value = _parsed(date.fromisoformat, value, "a date such as 2026-03-14")
     if not isinstance(value, date) or isinstance(value, datetime):
         raise ValueError("should be a date such as 2026-03-14")
     return value
 
 
-def _parsed(type_: type[date], text: str, wanted: str) -> date:
+def _parsed(read: Callable[[str], date], text: str, wanted: str) -> date:
     try:
-        return type_.fromisoformat(text)
+        return read(text)
     except ValueError:
         raise ValueError(f"should be {wanted}") from None
 

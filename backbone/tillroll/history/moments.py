@@ -2,6 +2,8 @@
 
 from datetime import UTC, date, datetime, time
 
+from tillroll.contract.times import time_of
+
 __all__ = ["moment"]
 
 
@@ -17,4 +19,4 @@ def moment(given: str | date | datetime) -> datetime:
     try:
         return moment(date.fromisoformat(given))
     except ValueError:
-        return moment(datetime.fromisoformat(given))
+        return moment(time_of(given))

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any
 
+from tillroll.contract.times import time_of
 from tillroll.database import Connection
 from tillroll.errors import UsageError
 from tillroll.store.postgres import PostgresStore
@@ -189,7 +190,7 @@ def _boolean(text: str) -> bool:
 
 
 def _moment(text: str) -> datetime:
-    moment = datetime.fromisoformat(text)
+    moment = time_of(text)
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 

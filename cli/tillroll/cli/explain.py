@@ -10,7 +10,7 @@ import click
 from tillroll.cli.moments import slice_of, with_times
 from tillroll.cli.options import Given, with_options
 from tillroll.cli.output import cell, say, show, table
-from tillroll.cli.query import parse_conditions, require_text
+from tillroll.cli.query import parse_conditions
 
 if TYPE_CHECKING:
     from tillroll.history.explain import Explanation, Part
@@ -44,7 +44,6 @@ def explain(
     """
     from tillroll.history.row import explained, key_of, table_of
 
-    require_text(name, *conditions, column)
     projection, spec = table_of(name, given.projections())
     key = key_of(spec, parse_conditions(conditions))
     found = explained(given.history(), projection, spec, key, column, slice_of(as_of, known_at))
@@ -83,7 +82,6 @@ def history(
     """
     from tillroll.history.row import changes, key_of, parts_of, table_of
 
-    require_text(name, *conditions)
     projection, spec = table_of(name, given.projections())
     key = key_of(spec, parse_conditions(conditions))
     parts = parts_of(given.history(), projection, spec, key, slice_of(as_of, known_at))

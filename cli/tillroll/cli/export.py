@@ -11,7 +11,7 @@ import click
 from tillroll.cli.moments import with_times
 from tillroll.cli.options import Given, with_options
 from tillroll.cli.output import count, show
-from tillroll.cli.query import answered, csv_lines, parse_conditions, require_text
+from tillroll.cli.query import answered, csv_lines, parse_conditions
 
 if TYPE_CHECKING:
     import polars as pl
@@ -44,7 +44,6 @@ def export(
     from tillroll.history.export import export as write
     from tillroll.store.reading import Question
 
-    require_text(name, *conditions)
     check_target(file, force)
     question = Question(name, parse_conditions(conditions))
     with answered(given, question, as_of, known_at) as answer:

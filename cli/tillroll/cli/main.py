@@ -15,6 +15,7 @@ from tillroll.cli.explain import explain, history
 from tillroll.cli.export import export
 from tillroll.cli.imports import import_
 from tillroll.cli.new import new
+from tillroll.cli.options import require_text
 from tillroll.cli.output import say
 from tillroll.cli.project import project
 from tillroll.cli.publish import publish
@@ -39,6 +40,8 @@ class _Tillroll(click.Group):
         kwargs["standalone_mode"] = False
         self._verbose = False
         try:
+            given = args[0] if args else kwargs.get("args")
+            require_text(*(sys.argv[1:] if given is None else given))
             code = super().main(*args, **kwargs)
             sys.stdout.flush()
         except BaseException as error:  # noqa: BLE001 - the outermost place

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tillroll.projection.declare import Projection
     from tillroll.store.postgres import PostgresStore
 
-__all__ = ["Given", "with_options"]
+__all__ = ["Given", "require_text", "with_options"]
 
 P = ParamSpec("P")
 
@@ -179,4 +179,12 @@ def _given(kwargs: dict[str, Any]) -> Given:
         if name in kwargs
     }
     click.get_current_context().find_root().meta["tillroll.verbose"] = taken["verbose"]
+    require_text(*(str(value) for value in taken.values()))  # again: some came from the environment
     return Given(**taken)
+
+
+def require_text(*arguments: str) -> None:
+    """Refuse bytes that are no text in the locale's encoding; Python hands them on as lone surrogates."""
+    for text in arguments:
+        if any("\ud800" <= letter <= "\udfff" for letter in text):
+            raise UsageError(f"{text!r} holds bytes that are no text; write it in UTF-8")

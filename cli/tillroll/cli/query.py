@@ -17,7 +17,7 @@ from tillroll.errors import UsageError
 if TYPE_CHECKING:
     from tillroll.store.reading import Answer, Question
 
-__all__ = ["answered", "csv_lines", "json_lines", "parse_conditions", "query", "require_text"]
+__all__ = ["answered", "csv_lines", "json_lines", "parse_conditions", "query"]
 
 TABLE_ROWS = 50
 """Rows that a table shows unless --limit says otherwise; JSON and CSV, made for programs, give all."""
@@ -65,7 +65,6 @@ def query(
         raise UsageError("--json and --csv contradict each other; give one of them")
     from tillroll.store.reading import Question
 
-    require_text(name, *conditions, *order_by)
     where = parse_conditions(conditions)
     shorten = limit is None and not given.json and not as_csv
     question = Question(name, where, order_by, TABLE_ROWS + 1 if shorten else limit)
@@ -104,13 +103,6 @@ def _then(
     answer, past = ask(given.history(), given.projections(), question, slice_of(as_of, known_at))
     yield answer
     say_failures(past.failures)
-
-
-def require_text(*arguments: str) -> None:
-    """Refuse bytes that are no text in the locale's encoding; Python hands them on as lone surrogates."""
-    for text in arguments:
-        if any("\ud800" <= letter <= "\udfff" for letter in text):
-            raise UsageError(f"{text!r} holds bytes that are no text; write it in UTF-8")
 
 
 def parse_conditions(conditions: Iterable[str]) -> list[tuple[str, str]]:

@@ -12,7 +12,6 @@ from tillroll.cli.differing import difference_table, sample_tables
 from tillroll.cli.moments import say_failures, slice_of, with_times
 from tillroll.cli.options import Given, with_options
 from tillroll.cli.output import count, say, show
-from tillroll.cli.query import require_text
 
 if TYPE_CHECKING:
     from tillroll.history.whatif import WhatIf
@@ -56,7 +55,6 @@ def what_if(
     from tillroll.history.whatif import what_if as ask
     from tillroll.projection.registry import load_file
 
-    require_text(name)
     (projection,) = given.projections([name])
     other = load_file(file, name)
     found = ask(given.history(), projection, other, slice_of(as_of, known_at), sample)

@@ -119,14 +119,31 @@ def test_what_cannot_be_meant_is_one_line_and_exit_code_2(arguments: list[str]) 
     assert "--help`" in result.stderr
 
 
-@pytest.mark.parametrize("arguments", [["\udcff"], ["x", "sku=\udcff"], ["x", "--order-by", "\udcff"]])
+NO_TEXT = [["query", "\udcff"], ["query", "x", "sku=\udcff"], ["\udcff"], ["--\udcff"]]
+NO_TEXT += [[*context.command_path.split()[1:], "\udcff"] for context in LEAVES]
+NO_TEXT += [
+    [*context.command_path.split()[1:], option.opts[0], "a\udcff"]
+    for context in LEAVES
+    for option in context.command.params
+    if isinstance(option, click.Option) and not option.is_flag
+]
+
+
+@pytest.mark.parametrize("arguments", NO_TEXT)
 def test_bytes_that_are_no_text_are_named_and_exit_code_2(arguments: list[str]) -> None:
-    result = CliRunner().invoke(cli, ["query", *arguments])
+    result = CliRunner().invoke(cli, arguments)
     assert result.exit_code == 2
     assert result.stdout == ""
     assert result.stderr.count("\n") == 1
     assert "\\udcff" in result.stderr
     assert "no text" in result.stderr
+
+
+@pytest.mark.parametrize("name", [settings.DATA, settings.LOG, settings.STORE, settings.PROJECTIONS])
+def test_bytes_in_the_environment_that_are_no_text_are_named_and_exit_code_2(name: str) -> None:
+    result = CliRunner().invoke(cli, ["project", "--once"], env={name: "a\udcff"})
+    assert result.exit_code == 2
+    assert result.stderr == "tillroll: 'a\\udcff' holds bytes that are no text; write it in UTF-8\n"
 
 
 def test_no_command_at_all_shows_what_there_is() -> None:

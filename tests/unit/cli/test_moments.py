@@ -23,7 +23,18 @@ def test_a_bare_date_is_the_end_of_its_day_and_a_naive_time_is_utc(text: str, mo
     assert Moment().convert(text, None, None) == moment
 
 
-@pytest.mark.parametrize("text", ["", "noon", "2026-02-30", "2026-03-14T25:00", "0001-01-01T00:00+14:00"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "noon",
+        "2026-02-30",
+        "2026-03-14T25:00",
+        "0001-01-01T00:00+14:00",
+        "2026-03-14T09:30+99:99",
+        "2026-03-14T09:30+00:00:30",
+    ],
+)
 def test_what_is_no_time_is_refused(text: str) -> None:
     with pytest.raises(click.BadParameter, match="is no time; write"):
         Moment().convert(text, None, None)

@@ -44,6 +44,8 @@ def test_a_value_is_read_by_the_type_of_its_column(type_: str, text: str, value:
         ("boolean", "yes"),
         ("date", "14.03.2026"),
         ("timestamp with time zone", "noon"),
+        ("timestamp with time zone", "2026-03-14T09:30+99:99"),
+        ("timestamp with time zone", "2026-03-14T09:30+00:00:30"),
         ("double precision", "much"),
         ("text", "a\0b"),
         ("jsonb", "[]"),

@@ -87,7 +87,16 @@ def test_a_time_without_zone_is_refused_and_the_message_says_what_to_write(value
 
 
 @pytest.mark.parametrize(
-    "value", ["yesterday", 1_700_000_000, None, date(2026, 3, 14), "2026-13-01T00:00:00Z"]
+    "value",
+    [
+        "yesterday",
+        1_700_000_000,
+        None,
+        date(2026, 3, 14),
+        "2026-13-01T00:00:00Z",
+        "2026-03-14T09:30:00+99:99",
+        "2026-03-14T09:30:00+00:00:30",
+    ],
 )
 def test_a_time_is_a_time(value: Any) -> None:
     assert "should be a time such as" in reason("occurred_at", value)

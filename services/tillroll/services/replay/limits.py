@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from tillroll.contract.times import time_of
 from tillroll.errors import UsageError
 from tillroll.log.port import EventLog, TopicPartition
 from tillroll.projection.declare import Projection
@@ -46,7 +47,7 @@ def _start(log: EventLog, projection: type[Projection], texts: Sequence[str]) ->
 
 def _time(text: str) -> datetime:
     try:
-        found = datetime.fromisoformat(text)
+        found = time_of(text)
         return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError):
         raise UsageError(
