@@ -114,6 +114,47 @@ def test_an_unexpected_error_is_one_line_and_a_traceback_only_when_asked(
     assert "Traceback" in tillroll("query", "x", "-v", code=1).stderr
 
 
+@pytest.mark.parametrize("options", [[], ["--json"], ["--csv"]])
+def test_a_query_whose_output_is_closed_ends_without_a_word(
+    tillroll: Tillroll, postgres_url: str, tmp_path: Path, options: list[str]
+) -> None:
+    tillroll("publish", "-", input="".join(map(stock, range(3))))
+    tillroll("project", "--once")
+    environment = os.environ | {settings.LOG: postgres_url, settings.STORE: postgres_url}
+    program = [sys.executable, "-c", "from tillroll.cli.main import main; main()"]
+    for redirected, code in ((">&-", 0), ("> /dev/null", 0), ("| true; exit ${PIPESTATUS[0]}", None)):
+        words = [
+            "bash",
+            "-c",
+            f'"$@" {redirected}',
+            "bash",
+            *program,
+            "query",
+            "store_availability",
+            *options,
+        ]
+        done = subprocess.run(
+            words, stderr=subprocess.PIPE, text=True, check=False, env=environment, cwd=tmp_path
+        )
+        assert done.stderr == ""
+        assert done.returncode in ((0, 1) if code is None else (code,))
+
+
+def test_a_closed_input_is_one_line_and_exit_code_1(postgres_url: str, tmp_path: Path) -> None:
+    words = [sys.executable, "-c", "from tillroll.cli.main import main; main()", "publish", "-"]
+    done = subprocess.run(
+        ["sh", "-c", '"$@" <&-', "sh", *words],
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+        env=os.environ | {settings.LOG: postgres_url},
+        cwd=tmp_path,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("tillroll: - cannot be read")
+    assert done.stderr.count("\n") == 1
+
+
 # --- a running projector ---------------------------------------------------------------------------------
 
 

@@ -1,7 +1,6 @@
 """The `tillroll` command: the groups, and what happens to errors."""
 
 import errno
-import os
 import sys
 import traceback
 from typing import Any, NoReturn
@@ -24,6 +23,7 @@ from tillroll.cli.react import react
 from tillroll.cli.replay import replay
 from tillroll.cli.schema import schema
 from tillroll.cli.status import status
+from tillroll.cli.streams import drop_output, open_missing
 from tillroll.cli.verify import verify
 from tillroll.cli.what_if import what_if
 from tillroll.errors import TillrollError, UsageError
@@ -71,12 +71,12 @@ class _Tillroll(click.Group):
             case KeyboardInterrupt() | click.Abort():
                 say("interrupted")
             case BrokenPipeError():  # whoever read our output has seen enough
-                _drop_output()
+                drop_output()
             case OSError(errno=errno.ENOSPC):
                 say(
                     f"no space left to write {error.filename or 'the output'}; free some, then run this again"
                 )
-                _drop_output()
+                drop_output()
             case Exception():
                 self._unexpected(error)
             case _:
@@ -90,11 +90,6 @@ class _Tillroll(click.Group):
         )
         if self._verbose:
             traceback.print_exception(error)
-
-
-def _drop_output() -> None:
-    """Let what is still buffered go nowhere: Python would fail once more when it flushes at its exit."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @click.group(
@@ -131,5 +126,6 @@ for command in (
 
 def main() -> NoReturn:
     """Entry point."""
+    open_missing()
     cli(prog_name="tillroll")
     raise AssertionError("the command exits")

@@ -168,18 +168,6 @@ def test_nothing_slow_is_imported_before_a_command_runs() -> None:
     assert found.stdout.split() == []
 
 
-def test_output_that_nobody_reads_on_is_no_error() -> None:
-    code = "from tillroll.cli.main import main; main()"
-    words = [sys.executable, "-c", code, "schema", "list", "--json"]
-    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=_environment())
-    assert process.stdout is not None
-    assert process.stderr is not None
-    process.stdout.close()
-    assert process.stderr.read() == b""
-    process.stderr.close()
-    process.wait(30)
-
-
 @pytest.mark.skipif(not FULL.exists(), reason="only Linux has a device that is always full")
 @pytest.mark.parametrize("options", [[], ["--json"], ["--json", "-v"]])
 def test_output_to_a_full_device_is_one_line_and_exit_code_1(options: list[str]) -> None:
