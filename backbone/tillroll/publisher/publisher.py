@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from tillroll.contract.registry import Contract
+from tillroll.contract.envelope import UUID_TEXT
+from tillroll.contract.registry import ANY_TOPIC, Contract
+from tillroll.errors import MalformedEvent, UsageError
 from tillroll.events import Event, to_wire
 from tillroll.identity import identity_key
 from tillroll.log.port import Appended, EventLog, Record
@@ -70,8 +72,15 @@ class Publisher:
         return [answers[at] for at in range(count)]
 
     def publish_frame(self, record: str, events: pl.DataFrame) -> Published:
-        """Append every row of `events`, a frame with the columns of the newest version of `record`."""
+        """Append every row of `events`, a frame with the columns of the newest version of `record`.
+
+        Raises UsageError for corrections, ContractError for a record that is not there, and MalformedEvent, naming
+        the first row, for an event_id that is no UUID in canonical form; then nothing was appended.
+        """
         schema = self._contract.latest(record)
+        if schema.topic == ANY_TOPIC:  # the topic is that of the event quoted in each row
+            raise UsageError(f"{record} has no topic of its own; give each of them to publish() as an event")
+        _require_ids(record, events)
         spec = self._contract.topics[schema.topic]
         keys = events.select(key=key_text(spec, events.columns))["key"]
         rows = events.with_columns(
@@ -83,6 +92,24 @@ class Publisher:
                 records = _records(chunk, encode_frame(schema, chunk))
                 out += _counted(self._log.append(spec.name, int(partition), records))
         return out
+
+
+def _require_ids(record: str, events: pl.DataFrame) -> None:
+    """Raise MalformedEvent unless every event_id is a UUID as logs compare it: text, lower case, with hyphens."""
+    ids = events.get_column("event_id", default=pl.Series("event_id", [None] * events.height, pl.String))
+    if ids.dtype != pl.String:
+        raise _no_id(f"{record}: event_id is a column of {ids.dtype}; make it text")
+    canonical = (ids.str.contains(UUID_TEXT) & (ids == ids.str.to_lowercase())).fill_null(False)
+    if not canonical.all():
+        row = int(canonical.not_().arg_max() or 0)
+        raise _no_id(
+            f"{record} row {row} (the first is 0): event_id {ids[row]!r} is no UUID in lower case; "
+            "event_id_for() makes one of a natural key"
+        )
+
+
+def _no_id(message: str) -> MalformedEvent:
+    return MalformedEvent(message, field="event_id")
 
 
 def _partitions_of(keys: pl.Series, partitions: int) -> pl.Series:
