@@ -1,5 +1,4 @@
-"""Projectors that share the work, are killed and come again: the rows are those of an undisturbed run
-(issue 3, done when 4 and 5)."""
+"""Projectors that share the work, are killed and come again: the rows are those of an undisturbed run."""
 
 import random
 import subprocess

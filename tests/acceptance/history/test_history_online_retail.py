@@ -1,4 +1,4 @@
-"""Online Retail, imported and projected: the read models say what plain SQL over its files says (issue 3, done when 3)."""
+"""Online Retail, imported and projected: the read models say what plain SQL over its files says."""
 
 import json
 from collections.abc import Iterator

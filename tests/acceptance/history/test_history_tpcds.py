@@ -1,4 +1,4 @@
-"""TPC-DS, imported and projected: the read models say what plain SQL over its tables says (issue 3, done when 2)."""
+"""TPC-DS, imported and projected: the read models say what plain SQL over its tables says."""
 
 import json
 from pathlib import Path

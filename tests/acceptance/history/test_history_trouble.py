@@ -1,5 +1,6 @@
-"""What goes wrong on the way, end to end: one line and exit code 1, a dead letter, or waiting and going on
-(issue 3, "Bad input"). test_cli_failures.py and test_cli_dead_letters.py hold more of it for PostgresLog."""
+"""What goes wrong on the way, end to end: one line and exit code 1, a dead letter, or waiting and going on.
+
+test_cli_failures.py and test_cli_dead_letters.py hold more of it for PostgresLog."""
 
 import json
 import time
