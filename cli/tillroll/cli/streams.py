@@ -2,7 +2,7 @@
 
 import os
 import sys
-from typing import TextIO
+from typing import TextIO, cast
 
 __all__ = ["drop_output", "open_missing"]
 
@@ -24,7 +24,7 @@ def _nowhere(number: int, mode: str) -> TextIO:
     if found != number:
         os.dup2(found, number)
         os.close(found)
-    return open(number, mode, encoding="utf-8", errors="backslashreplace", closefd=False)
+    return cast(TextIO, open(number, mode, encoding="utf-8", errors="backslashreplace", closefd=False))
 
 
 def drop_output() -> None:

@@ -19,11 +19,11 @@ def test_a_broker_that_is_killed_is_waited_for(
     kafka_broker: Broker, postgres_url: str, tmp_path: Path
 ) -> None:
     scene = Scene(f"kafka://{kafka_broker.address}", postgres_url, tmp_path)
-    scene.publish(1, 2_000, batch=20)
+    scene.publish(1, 4_000, batch=20)
     scene.project()
     with scene.rebuilding("--rate", "200") as process:
         for _ in range(2):
-            assert in_time(partial(moved, scene, scene.filled(), process))
+            assert in_time(partial(moved, scene, scene.filled(), process), 90)
             assert process.poll() is None
             kafka_broker.kill()
             kafka_broker.start()
@@ -42,11 +42,11 @@ def data(tmp_path: Path) -> Iterator[Path]:
 def test_a_server_that_is_killed_is_waited_for(data: Path) -> None:
     url = embedded_postgres(data)
     scene = Scene(url, url, data)
-    scene.publish(1, 2_000, batch=20)
+    scene.publish(1, 4_000, batch=20)
     scene.project()
     with scene.rebuilding("--rate", "200", "--processes", "2") as process:
         for _ in range(2):
-            assert in_time(partial(moved, scene, scene.filled(), process))
+            assert in_time(partial(moved, scene, scene.filled(), process), 90)
             assert process.poll() is None
             os.kill(int((data / "postgres" / "postmaster.pid").read_text().split()[0]), signal.SIGKILL)
             assert embedded_postgres(data) == url

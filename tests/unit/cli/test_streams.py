@@ -15,10 +15,12 @@ def environment() -> dict[str, str]:
     return os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
 
 
-def shell(command: list[str], streams: str, **options: int) -> subprocess.CompletedProcess[str]:
+def shell(command: list[str], streams: str, stdout: int | None = None) -> subprocess.CompletedProcess[str]:
     """The command with these redirections of a shell."""
     words = ["sh", "-c", f'exec "$@" {streams}', "sh", *TILLROLL, *command]
-    return subprocess.run(words, stderr=subprocess.PIPE, text=True, check=False, env=environment(), **options)
+    return subprocess.run(
+        words, stdout=stdout, stderr=subprocess.PIPE, text=True, check=False, env=environment()
+    )
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
