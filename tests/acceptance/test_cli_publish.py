@@ -2,6 +2,8 @@
 
 import gzip
 import json
+import re
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -165,12 +167,40 @@ def test_a_gzip_file_is_read_and_one_cut_in_the_middle_is_one_line(
     (tmp_path / "whole.ndjson.gz").write_bytes(packed)
     (tmp_path / "cut.ndjson.gz").write_bytes(packed[: len(packed) // 2])
     result = tillroll("publish", "cut.ndjson.gz", code=1)
-    assert "cut.ndjson.gz cannot be read to its end" in result.stderr
+    told_first = re.search(
+        r"cut\.ndjson\.gz is cut: .*; ([\d,]+) events were published before that", result.stderr
+    )
+    assert told_first is not None
     assert "known events are not added twice" in result.stderr
     assert result.stderr.count("\n") == 1
+    again = tillroll("publish", "cut.ndjson.gz", code=1).stderr
+    assert f"0 events were published before that, {told_first[1]} duplicates known before" in again
     told = json.loads(tillroll("publish", "whole.ndjson.gz", "--json").stdout)
     assert told["published"] + told["duplicates"] == 2000
-    assert told["duplicates"] > 0
+    assert told["duplicates"] == int(told_first[1].replace(",", "")) > 0
+
+
+def test_a_gzip_file_cut_at_any_place_publishes_every_line_that_can_be_read(
+    tillroll: Tillroll, tmp_path: Path
+) -> None:
+    lines = [ndjson(received(number)).encode() for number in range(6)]
+    packer, packed, ends = zlib.compressobj(wbits=31), b"", []
+    for line in lines:
+        packed += packer.compress(line) + packer.flush(zlib.Z_SYNC_FLUSH)
+        ends.append(len(packed))
+    (tmp_path / "cut.gz").write_bytes(packed[: ends[3] + 1])
+    result = tillroll("publish", "cut.gz", code=1)
+    assert "cut.gz is cut: " in result.stderr
+    assert "; 4 events were published before that" in result.stderr
+    (tmp_path / "cut.gz").write_bytes(packed[:4])
+    assert "; 0 events were published before that" in tillroll("publish", "cut.gz", code=1).stderr
+
+
+def test_rejects_before_the_cut_are_counted_too(tillroll: Tillroll, tmp_path: Path) -> None:
+    (tmp_path / "cut.gz").write_bytes(gzip.compress(b"{}\n" * 30)[:-4])
+    result = tillroll("publish", "cut.gz", code=1)
+    assert "10 more lines rejected; --rejects FILE keeps them all" in result.stderr
+    assert "cut.gz is cut: " in result.stderr.splitlines()[-1]
 
 
 def test_a_folder_is_one_line(tillroll: Tillroll, tmp_path: Path) -> None:

@@ -46,7 +46,11 @@ def lines_of(name: str) -> Iterator[Line]:
         with _opened(name) as stream:
             _refuse_binary(stream)
             yield from _lines(stream)
-    except (OSError, EOFError, zlib.error) as error:
+    except EOFError:
+        raise TillrollError(
+            f"{name} is cut: it ends in the middle of what was packed; copy it anew"
+        ) from None
+    except (OSError, zlib.error) as error:
         raise TillrollError(f"{name} cannot be read to its end: {_reason(error)}") from None
     except _BinaryError:
         raise TillrollError(f"{name} is no text but binary; one JSON object a line is expected") from None

@@ -89,16 +89,19 @@ def publish_files(
                 chunks.take(file, batch)
                 display.advance("publish", len(batch))
     except TillrollError as error:
-        if not result.published:
-            raise
-        raise type(error)(
-            f"{error}; {count(result.published, 'event')} were published before that: run the same again, known "
-            "events are not added twice"
-        ) from error
+        raise type(error)(f"{error}; {_before(result)}") from error
     finally:
         display.end("publish")
-    chunks.tell_the_rest()
+        chunks.tell_the_rest()
     return result
+
+
+def _before(result: PublishResult) -> str:
+    """What stands, whatever failed after it."""
+    told = f"{count(result.published, 'event')} {'was' if result.published == 1 else 'were'} published before that"
+    if result.duplicates:
+        told += f", {count(result.duplicates, 'duplicate')} known before"
+    return f"{told}: run the same again, known events are not added twice" if result.published else told
 
 
 def _batches(lines: Iterable[Line]) -> Iterator[list[Line]]:
