@@ -82,7 +82,8 @@ def test_a_dead_letter_is_shown_with_its_traceback(failed: Tillroll) -> None:
     (letter,) = letters(failed)
     shown = failed("dead-letters", "show", letter["id"]).stdout
     assert 'raise LookupError("no hats here")' in shown
-    assert json.loads(failed("dead-letters", "show", letter["id"], "--json").stdout) == letter
+    told = json.loads(failed("dead-letters", "show", letter["id"], "--json").stdout)
+    assert (told.pop("event")["type"], told) == ("StockReceived", letter)
 
 
 def test_a_retry_that_fails_again_leaves_it_and_says_so(failed: Tillroll, rows: Rows) -> None:
@@ -229,10 +230,71 @@ def test_chosen_ones_are_retried_or_discarded_alone(failed: Tillroll, rows: Rows
     assert "or give --all or --where" in failed("dead-letters", "retry", code=2).stderr
 
 
-def test_show_says_in_plain_words_what_it_is(failed: Tillroll) -> None:
+def test_all_that_are_chosen_are_retried_together(failed: Tillroll) -> None:
+    told = failed("dead-letters", "retry", "--all", "--where", "reason=LookupError", code=1).stdout
+    assert "0 dead letters applied, 1 left" in told
+    assert "0 left" in failed("dead-letters", "retry", "--all", "--where", "reason=Other").stdout
+
+
+def test_show_says_in_plain_words_what_it_is_and_what_to_do(failed: Tillroll) -> None:
     (letter,) = letters(failed)
-    first = failed("dead-letters", "show", letter["id"]).stdout.splitlines()[0]
-    assert first.startswith(
-        f"picky version 1 could not apply a StockReceived at stock/{letter['partition']} offset "
+    assert failed("dead-letters", "show", letter["id"]).stdout.splitlines()[:3] == [
+        "picky version 1 could not apply a StockReceived: LookupError: no hats here",
+        "It is from source wms, channel warehouse, occurred at 2026-03-14T09:30:00Z, and stands at "
+        f"stock/{letter['partition']} offset {letter['offset']}",
+        f"To do: mend the handler, then `tillroll dead-letters retry {letter['id']}`",
+    ]
+
+
+def test_show_holds_the_event_as_it_was_published(failed: Tillroll) -> None:
+    (letter,) = letters(failed)
+    event = json.loads(failed("dead-letters", "show", letter["id"], "--json").stdout)["event"]
+    assert (event["event_id"], event["sku"], event["quantity"]) == (letter["event_id"], "hat", 2)
+    again = failed("publish", "-", input=json.dumps(event)).stdout
+    assert "1 duplicate: in the log already" in again
+
+
+@pytest.mark.parametrize(
+    ("log", "reason"),
+    [
+        ("postgresql://nobody@127.0.0.1:1/nothing", "at 127.0.0.1:1/nothing does not answer"),
+        ("elsewhere", "neither kafka://host:port nor postgresql://"),
+        (None, "there is no log in .tillroll; name it with --log"),
+    ],
+)
+def test_show_without_the_log_says_what_the_store_knows_and_makes_nothing(
+    failed: Tillroll, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, log: str | None, reason: str
+) -> None:
+    (letter,) = letters(failed)
+    if log is None:
+        monkeypatch.delenv(settings.LOG)
+    else:
+        monkeypatch.setenv(settings.LOG, log)
+    wrong, source, todo = failed("dead-letters", "show", letter["id"]).stdout.splitlines()[:3]
+    assert "could not apply a StockReceived: LookupError" in wrong
+    assert source.startswith(
+        f"It stands at stock/{letter['partition']} offset {letter['offset']}; what it says"
     )
-    assert f"`tillroll dead-letters retry {letter['id']}`" in first
+    assert reason in source
+    assert "dead-letters retry" in todo
+    assert json.loads(failed("dead-letters", "show", letter["id"], "--json").stdout) == letter | {
+        "event": None
+    }
+    assert not (tmp_path / ".tillroll").exists()
+
+
+def test_show_of_bytes_that_are_no_event_asks_for_their_publisher(
+    failed: Tillroll, postgres_url: str
+) -> None:
+    log = PostgresLog(postgres_url)
+    log.append("stock", 2, [Record(b"key", b"\x00\xff\xff\xff\xff??", event_id_for("test", "x", "1"))])
+    log.close()
+    failed("project", "picky", "--once")
+    id_ = letters(failed, "picky")[-1]["id"]
+    wrong, source, todo = failed("dead-letters", "show", id_).stdout.splitlines()[:3]
+    assert wrong.startswith(
+        "picky version 1 could not apply bytes that are no event: MalformedEvent: schema id"
+    )
+    assert source.startswith("It stands at stock/2 offset ")
+    assert "cannot be read" not in source
+    assert todo == f"To do: have its publisher mended; `tillroll dead-letters discard {id_}` forgets it"

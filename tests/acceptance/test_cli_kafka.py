@@ -45,6 +45,10 @@ def test_duplicates_count_once_and_a_conflict_is_told_with_what_to_do(on_kafka: 
     (conflict,) = [letter for letter in letters if letter["event_id"] == event_id]
     result = on_kafka("dead-letters", "retry", conflict["id"], code=1)
     assert f"dead-letters discard {conflict['id']}" in result.stdout
+    wrong, source, todo = on_kafka("dead-letters", "show", conflict["id"]).stdout.splitlines()[:3]
+    assert wrong.startswith("a StockReceived has an event_id that an earlier event has: ")
+    assert source.startswith("It is from source wms, channel warehouse, occurred at 2026-03-14T09:30:00Z")
+    assert todo.startswith("To do: publish it anew with an id of its own")
     told = json.loads(on_kafka("status", "store_availability", "--json").stdout)
     assert told["projections"][0]["lag"] == 0
     assert told["admission"]["lag"] == 0

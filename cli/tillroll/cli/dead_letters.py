@@ -1,24 +1,20 @@
 """`tillroll dead-letters`."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
 
+from tillroll.cli.letters import ADMISSION, Discarded, Letter, Letters, Retries, Shown, event_of
 from tillroll.cli.options import Given, with_options
-from tillroll.cli.output import count, say, show, table
+from tillroll.cli.output import say, show
 from tillroll.cli.query import parse_conditions
 from tillroll.errors import UsageError
 
 if TYPE_CHECKING:
-    from tillroll.services.projector.retry import Retried
     from tillroll.store.postgres import DeadLetter
 
 __all__ = ["dead_letters"]
-
-ADMISSION = "admission"
-"""What a reader calls the projection '' of admission's own."""
 
 LISTED = 50
 """Dead letters that a list shows unless --limit says otherwise."""
@@ -57,11 +53,12 @@ def list_(given: Given, name: str | None, limit: int, conditions: tuple[str, ...
 
 @dead_letters.command("show")
 @click.argument("id_", metavar="ID", type=int)
-@with_options("store")
+@with_options("log", "store")
 def show_(given: Given, id_: int) -> None:
-    """One dead letter with everything that is known of it."""
+    """One dead letter: what it is, where it came from, what went wrong and what to do; with the event from the log."""
     given.require_data()
-    show(given, Letter.of(_found(given, [id_])[0]))
+    (letter,) = _found(given, [id_])
+    show(given, Shown(Letter.of(letter), *event_of(given, letter.position)))
 
 
 @dead_letters.command()
@@ -124,128 +121,3 @@ def _chosen(conditions: Sequence[str]) -> list[tuple[str, str]]:
         (name, "" if name == "projection" and value == ADMISSION else value)
         for name, value in parse_conditions(conditions)
     ]
-
-
-@dataclass(frozen=True)
-class Letter:
-    """A dead letter as it is shown. offset: in the partition; record: None where the bytes are no event."""
-
-    id: int
-    projection: str
-    version: int
-    topic: str
-    partition: int
-    offset: int
-    record: str | None
-    event_id: str | None
-    error: str
-    message: str
-    created_at: str
-    traceback: str
-
-    @classmethod
-    def of(cls, letter: "DeadLetter") -> "Letter":
-        """The store's dead letter, for showing."""
-        return cls(
-            letter.id,
-            letter.projection or ADMISSION,
-            letter.version,
-            *letter.position,
-            letter.record,
-            letter.event_id,
-            letter.error,
-            letter.message,
-            letter.created_at,
-            letter.traceback,
-        )
-
-    def _plainly(self) -> str:
-        """Where it stands, what it is, what went wrong, and what to do."""
-        what = f"a {self.record}" if self.record else "bytes that are no event"
-        where = f"{what} at {self.topic}/{self.partition} offset {self.offset}"
-        if self.projection == ADMISSION:
-            return (
-                f"{where} uses an event_id that an earlier event has; publish it anew with an id of its own"
-            )
-        todo = (
-            f"mend the handler, then `tillroll dead-letters retry {self.id}`"
-            if self.record
-            else f"have its publisher mended; `tillroll dead-letters discard {self.id}` forgets it"
-        )
-        return f"{self.projection} version {self.version} could not apply {where}: {self.error}; {todo}"
-
-    def text(self) -> Iterator[str]:
-        """See Result."""
-        yield self._plainly()
-        yield ""
-        fields = asdict(self)
-        trace = fields.pop("traceback")
-        yield from (f"{name:<11}{'' if value is None else value}".rstrip() for name, value in fields.items())
-        if trace:
-            yield ""
-            yield trace.rstrip()
-
-
-@dataclass(frozen=True)
-class Letters:
-    """Several dead letters."""
-
-    letters: list[Letter]
-
-    def data(self) -> Any:
-        """What --json prints."""
-        return self.letters
-
-    def text(self) -> Iterator[str]:
-        """See Result."""
-        if not self.letters:
-            yield "no dead letters"
-            return
-        rows = [
-            (
-                at.id,
-                at.projection,
-                f"{at.topic}/{at.partition}@{at.offset}",
-                at.record,
-                at.error,
-                _short(at.message),
-            )
-            for at in self.letters
-        ]
-        yield from table(("id", "projection", "position", "event type", "error", "message"), rows)
-
-
-@dataclass(frozen=True)
-class Retries:
-    """What became of dead letters that were retried."""
-
-    retried: "list[Retried]"
-
-    @property
-    def exit_code(self) -> int:
-        """1 when any stays."""
-        return int(not all(each.applied for each in self.retried))
-
-    def text(self) -> Iterator[str]:
-        """See Result."""
-        for each in self.retried:
-            if not each.applied:
-                yield f"{each.id} stays: {each.reason}"
-        applied = sum(each.applied for each in self.retried)
-        yield f"{count(applied, 'dead letter')} applied, {len(self.retried) - applied:,} left"
-
-
-@dataclass(frozen=True)
-class Discarded:
-    """Ids that are gone."""
-
-    discarded: list[int]
-
-    def text(self) -> Iterator[str]:
-        """See Result."""
-        yield f"{count(len(self.discarded), 'dead letter')} discarded"
-
-
-def _short(text: str) -> str:
-    line = text.partition("\n")[0]
-    return line if len(line) <= 80 else line[:77] + "..."
