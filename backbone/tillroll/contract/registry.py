@@ -156,6 +156,11 @@ class Contract:
         """The newest version of `record`. Raises ContractError for a record that is not there."""
         return self.versions(record)[-1]
 
+    def topics_of(self, records: Iterable[str]) -> list[str]:
+        """The topics in which events of these records may stand, sorted. Raises ContractError as `latest`."""
+        topics = {self.latest(record).topic for record in records}
+        return sorted(self.topics if ANY_TOPIC in topics else topics)
+
     def by_prefix(self, prefix: bytes) -> EventSchema | None:
         """The version whose values begin with `prefix`, 5 bytes (Confluent) or 10 (single object); else None."""
         return self._by_prefix.get(prefix)

@@ -16,7 +16,7 @@ from tillroll.log.port import Batch, EventLog, Positions, TopicPartition
 from tillroll.log.records import read_records
 from tillroll.projection.declare import VOID
 
-__all__ = ["Admitted", "Chunk", "Ranges", "Slice", "bounded", "known", "pieces", "scan", "topics_of"]
+__all__ = ["Admitted", "Chunk", "Ranges", "Slice", "bounded", "known", "pieces", "scan"]
 
 PIECE_BYTES = 16 << 20
 """Of bodies, decoded at once: enough to keep the native calls busy, little enough not to fill the memory."""
@@ -72,18 +72,13 @@ def scan(
     raises, and PositionOutOfRange where it no longer holds the beginning.
     """
     wanted = {*records, VOID}
-    ranges = bounded(log, topics_of(contract, wanted), slice_)
+    ranges = bounded(log, contract.topics_of(wanted), slice_)
     holds = None if only is None else _holding(contract, only)
     for batches in _ahead(pieces(log, ranges)):
         rows = known(read_records(batches), slice_)
         rows = admitted(rows if holds is None else rows.filter(holds), batches)
         decoded = decode_records(rows, batches, contract, wanted)
         yield Chunk(_happened(decoded, slice_), batches)
-
-
-def topics_of(contract: Contract, records: Iterable[str]) -> list[str]:
-    """The topics in which events of these types stand."""
-    return sorted({contract.latest(record).topic for record in records})
 
 
 def bounded(log: EventLog, topics: Iterable[str], slice_: Slice) -> Ranges:

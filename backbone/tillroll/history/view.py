@@ -7,7 +7,7 @@ import polars as pl
 
 from tillroll.contract.registry import Contract
 from tillroll.history.admitted import admitted_in
-from tillroll.history.scan import Chunk, Slice, bounded, scan, topics_of
+from tillroll.history.scan import Chunk, Slice, bounded, scan
 from tillroll.log.port import EventLog
 from tillroll.projection.declare import VOID, Projection
 from tillroll.projection.evaluate import read_views
@@ -39,7 +39,7 @@ class History:
     ) -> Iterator[Chunk]:
         """The events of these types in the slice; see history.scan. The end is that of now."""
         wanted = {*records, VOID}
-        ranges = bounded(self.log, topics_of(self.contract, wanted), slice_)
+        ranges = bounded(self.log, self.contract.topics_of(wanted), slice_)
         ends = Slice(
             slice_.as_of,
             slice_.known_at,

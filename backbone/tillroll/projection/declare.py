@@ -128,8 +128,7 @@ class Projection:
     @classmethod
     def topics(cls) -> tuple[str, ...]:
         """Topics to read, sorted: those of the handled events, and the one where any event may be voided."""
-        contract = load_contract()
-        return tuple(sorted({contract.latest(record).topic for record in (*cls.handlers, VOID)}))
+        return tuple(load_contract().topics_of((*cls.handlers, VOID)))
 
     @classmethod
     def table(cls, name: str) -> TableSpec:

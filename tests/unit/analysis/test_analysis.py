@@ -1,5 +1,6 @@
 """A log as Polars frames."""
 
+import base64
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import tillroll.analysis
 from tillroll import settings
 from tillroll.analysis import History
 from tillroll.errors import UsageError
-from tillroll.events import StockCounted, StockReceived
+from tillroll.events import EventCorrected, StockCounted, StockReceived, to_wire
 from tillroll.history import scan
 from tillroll.log.memory import MemoryLog
 from tillroll.log.port import Batch, TopicPartition
@@ -68,6 +69,19 @@ def test_no_field_of_an_event_is_named_like_a_place(history: History) -> None:
     for record in CONTRACT.records:
         names = history.events(record).collect_schema().names()
         assert len(names) == len(set(names)) == len(CONTRACT.latest(record).type.fields) + 4
+
+
+def test_events_of_every_type_can_be_read_whatever_topics_they_stand_on(
+    log: Watched, history: History
+) -> None:
+    wrong = received(30, 3)
+    wire = base64.b64encode(to_wire(wrong, CONTRACT)[2]).decode()
+    publish(log, [event(EventCorrected, corrects=wrong.event_id, revision=1, key="shoe|s", original=wire)])
+    found = {record: len(history.events(record).collect()) for record in history.event_types}
+    assert {record: count for record, count in found.items() if count} == {
+        "StockReceived": 3,
+        "EventCorrected": 1,
+    }
 
 
 def test_events_are_read_when_they_are_collected_and_anew_each_time(log: Watched, history: History) -> None:

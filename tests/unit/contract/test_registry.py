@@ -37,6 +37,12 @@ def test_every_event_type_of_the_design_is_there_and_no_other(topic: str) -> Non
     assert {r for r in contract.records if contract.latest(r).topic == topic} == set(TYPES[topic].split())
 
 
+def test_an_event_that_may_stand_on_every_topic_is_looked_for_on_all() -> None:
+    contract = load_contract()
+    assert contract.topics_of(["StockReceived", "OrderPlaced", "StockCounted"]) == ["orders", "stock"]
+    assert contract.topics_of(["StockReceived", "EventCorrected"]) == sorted(contract.topics)
+
+
 def test_packaged_topics_keep_history_for_ever_in_four_partitions_or_one() -> None:
     topics = load_contract().topics
     assert {name: spec.partitions for name, spec in topics.items()} == {

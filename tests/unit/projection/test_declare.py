@@ -5,8 +5,9 @@ from typing import ClassVar
 
 import pytest
 
+from tillroll.contract.registry import load_contract
 from tillroll.errors import DeclarationError
-from tillroll.events import StockReceived
+from tillroll.events import EventCorrected, StockReceived
 from tillroll.projection import Derived, Frame, Key, Projection, Sum, Table, derived, on
 
 
@@ -97,3 +98,18 @@ def test_a_further_view_that_is_called_like_a_table_is_refused_naming_both() -> 
             @on(StockReceived)
             def received(self, events: Frame) -> Frame:
                 return events
+
+
+def test_corrections_are_read_on_every_topic() -> None:
+    class Corrections(Projection):
+        """How often an event was corrected."""
+
+        corrects: Key[str]
+        times: Sum[int]
+
+        @on(EventCorrected)
+        def corrected(self, events: Frame) -> Frame:
+            """One more."""
+            return events.select("corrects", times=1)
+
+    assert Corrections.topics() == tuple(sorted(load_contract().topics))

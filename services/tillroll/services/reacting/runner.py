@@ -66,7 +66,7 @@ class ReactorRunner:
         self._ledger.close()
 
     def _origins(self) -> list[TopicPartition]:
-        topics = sorted({self._contract.latest(record).topic for record in self._records})
+        topics = self._contract.topics_of(self._records)
         return [TopicPartition(topic, n) for topic in topics for n in range(self._log.partitions(topic))]
 
     def _step(self, origin: TopicPartition) -> Reacted:
