@@ -4,6 +4,7 @@
 
 PYTHON ?= python3
 ARGS ?=
+WORKERS ?= 3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALLED := .venv/.installed
@@ -32,8 +33,9 @@ $(INSTALLED): pyproject.toml constraints.txt
 demo: $(INSTALLED) ## Import a retail history, project it and tell the story of the shoe
 	$(BIN)/tillroll demo $(ARGS)
 
-test: $(INSTALLED) ## Run the tests (ARGS="tests/unit -k merge" for some of them)
-	$(BIN)/python -m pytest $(ARGS)
+# Tests of outages mostly wait, so there are more processes than the two cores that CI has. Each has its own broker.
+test: $(INSTALLED) ## Run the tests (ARGS="tests/unit -k merge" for some of them; WORKERS=0: in one process)
+	$(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadfile $(ARGS)
 
 check: lint types imports generated ## Lint, format, types, import rules, generated files in step
 

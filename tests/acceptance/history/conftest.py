@@ -8,7 +8,7 @@ import pytest
 from tests.acceptance.history.events import every_nth, few_of_everything
 from tests.acceptance.history.place import Place, fresh_database
 from tests.acceptance.history.rows import Rows
-from tests.acceptance.history.topics import remove_topics
+from tests.topics import remove_topics
 
 from tillroll import settings
 from tillroll.services.histories import tpcds

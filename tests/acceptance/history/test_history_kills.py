@@ -11,7 +11,7 @@ from tests.acceptance.history.conftest import Frames
 from tests.acceptance.history.events import Encoded, encoded
 from tests.acceptance.history.place import Place
 from tests.acceptance.history.rows import Rows, assert_same_rows
-from tests.acceptance.history.topics import end_sessions
+from tests.topics import end_sessions
 
 from tillroll.projection.registry import load_projections
 

@@ -14,7 +14,7 @@ from tests.acceptance.history.events import encoded
 from tests.acceptance.history.place import Place, execute
 from tests.acceptance.history.rows import Rows, assert_same_rows, assert_says
 from tests.acceptance.history.test_history_kills import done, running, wait_until
-from tests.acceptance.history.topics import delete_before, remove_topics
+from tests.topics import delete_before, remove_topics
 
 from tillroll.log.port import Record
 from tillroll.store.embedded import embedded_postgres

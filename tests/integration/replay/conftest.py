@@ -9,6 +9,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
+from tests.topics import end_sessions, remove_topics
 
 from tillroll import settings
 from tillroll.contract.registry import load_contract
@@ -27,10 +28,13 @@ COMMAND = [sys.executable, "-c", "from tillroll.cli.main import main; main()"]
 
 
 class Scene:
-    """A log and a store, by address, and the live version of NAME in it."""
+    """A log without events and a store, by address, and the live version of NAME in it."""
 
     def __init__(self, log: str, store: str, folder: Path):
         self.log_address, self.store_address, self.folder = log, store, folder
+        self.kafka = log.removeprefix("kafka://") if log.startswith("kafka://") else None
+        if self.kafka:
+            remove_topics(self.kafka)  # other tests filled them: there is one broker for all
         self.environment = os.environ | {
             settings.LOG: log,
             settings.STORE: store,
@@ -71,6 +75,12 @@ class Scene:
                 process.kill()
         finally:
             process.kill()
+
+    def bury(self) -> None:
+        """Have Kafka forget at once those that were killed while they filled."""
+        if self.kafka:
+            with self.opened() as (_, store):
+                end_sessions(self.kafka, [store.group(StoreAvailability.numbered(2).schema())])
 
     def run(self, *command: str) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(

@@ -47,6 +47,7 @@ def test_killed_twenty_times_ends_with_the_rows_of_an_undisturbed_run(scene: Sce
             assert in_time(partial(moved, scene, before, process))
             time.sleep(chance.uniform(0, 0.3))
             cut_short += process.poll() is None
+        scene.bury()
     assert cut_short >= 10, "the load was too small to be disturbed"
     assert scene.state() == [(1, "live"), (2, "filling")] or cut_short < 20
     done = scene.run("replay", "rebuild", NAME)
