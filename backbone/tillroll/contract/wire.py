@@ -17,7 +17,9 @@ from tillroll.contract.envelope import UUID_LENGTH, UUID_TEXT
 from tillroll.contract.registry import CONFLUENT, SINGLE_OBJECT, Contract, EventSchema
 from tillroll.errors import MalformedEvent
 
-__all__ = ["decode", "encode"]
+__all__ = ["TOMBSTONE", "decode", "encode", "schema_of", "unknown_prefix"]
+
+TOMBSTONE = "the record has no value (a tombstone)"
 
 CONFLUENT_SIZE = 5
 SINGLE_OBJECT_SIZE = 10
@@ -47,7 +49,8 @@ def decode(value: bytes, contract: Contract) -> tuple[EventSchema, dict[str, Any
     Ids and enums are text, times aware in UTC, dates dates. Every byte is accounted for, and the event_id is a
     UUID. Raises MalformedEvent naming the record, the field and what is wrong with it.
     """
-    schema, start = _schema_of(value, contract)
+    schema = schema_of(value, contract)
+    start = _prefix_size(value)
     try:
         event, end = _reader(schema)(value, start)
     except Broken as broken:
@@ -59,12 +62,19 @@ def decode(value: bytes, contract: Contract) -> tuple[EventSchema, dict[str, Any
     return schema, event
 
 
-def _schema_of(value: bytes, contract: Contract) -> tuple[EventSchema, int]:
-    size = SINGLE_OBJECT_SIZE if value.startswith(SINGLE_OBJECT) else CONFLUENT_SIZE
-    schema = contract.by_prefix(value[:size])
+def schema_of(value: bytes | None, contract: Contract) -> EventSchema:
+    """The schema that `value` was written by. Raises MalformedEvent where it names none of the contract."""
+    if value is None:
+        raise MalformedEvent(TOMBSTONE)
+    prefix = value[: _prefix_size(value)]
+    schema = contract.by_prefix(prefix)
     if schema is None:
-        raise MalformedEvent(unknown_prefix(value[:size]))
-    return schema, size
+        raise MalformedEvent(unknown_prefix(prefix))
+    return schema
+
+
+def _prefix_size(value: bytes) -> int:
+    return SINGLE_OBJECT_SIZE if value.startswith(SINGLE_OBJECT) else CONFLUENT_SIZE
 
 
 def unknown_prefix(prefix: bytes) -> str:

@@ -7,6 +7,8 @@ fastavro, whose word is final.
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
 
 import polars as pl
 
@@ -14,11 +16,11 @@ from tillroll.contract.envelope import UUID_TEXT
 from tillroll.contract.frames import frame_schema
 from tillroll.contract.registry import Contract, EventSchema
 from tillroll.contract.upcast import upcast
-from tillroll.contract.wire import decode
+from tillroll.contract.wire import TOMBSTONE, decode, schema_of, unknown_prefix
 from tillroll.errors import MalformedEvent
 from tillroll.log.columns import AVAILABLE, from_values
 from tillroll.log.port import Batch, Position
-from tillroll.log.records import read_records
+from tillroll.log.records import RECORD_FRAME, read_records
 
 __all__ = ["PLACE", "Decoded", "Reject", "decode_batches", "decode_records"]
 
@@ -65,6 +67,9 @@ def decode_records(
     wanted: record names to decode, upcast targets included; None = all. Others are passed over unread.
     """
     decoder = _Decoder(batches, contract, wanted)
+    if len(records) < FEWEST_FOR_NATIVE:
+        decoder.take_few(records)
+        return decoder.result()
     for prefix, rows in _by_prefix(records, CONFLUENT_PREFIX):
         if prefix is not None and prefix.startswith(_SINGLE_OBJECT):
             for longer, part in _by_prefix(rows, SINGLE_OBJECT_PREFIX):
@@ -91,18 +96,37 @@ class _Decoder:
     def take(self, prefix: bytes | None, rows: pl.DataFrame) -> None:
         """Decode the values that share `prefix`."""
         if prefix is None:
-            self._reject_all(rows, "the record has no value (a tombstone)")
+            self._reject_all(rows, TOMBSTONE)
             return
         schema = self._contract.by_prefix(prefix)
         if schema is None:
-            self._reject_all(rows, _unknown(prefix))
+            self._reject_all(rows, unknown_prefix(prefix))
         elif self._is_wanted(schema):
             for frame in self._decoded(schema, rows, len(prefix)):
-                record, newest = upcast(schema, frame, self._contract)
-                self._parts.setdefault(record, []).append(newest)
+                self._keep(schema, frame)
+
+    def take_few(self, rows: pl.DataFrame) -> None:
+        """Decode values of any schemas, one after the other: each call of Polars costs as much as ten events."""
+        found: dict[EventSchema, list[dict[str, Any]]] = {}
+        for at, (batch, offset, time, _, value) in enumerate(rows.iter_rows()):
+            try:
+                schema = schema_of(value, self._contract)
+                if self._is_wanted(schema):
+                    place = {"_batch": batch, "_offset": offset, "_recorded_at": time}
+                    found.setdefault(schema, []).append(place | decode(value, self._contract)[1])
+            except MalformedEvent as error:
+                self._reject(rows, at, str(error))
+        for schema, events in found.items():
+            self._keep(schema, pl.DataFrame(events, schema=_placed(schema), orient="row"))
+
+    def _keep(self, schema: EventSchema, frame: pl.DataFrame) -> None:
+        record, newest = upcast(schema, frame, self._contract)
+        self._parts.setdefault(record, []).append(newest)
 
     def result(self) -> Decoded:
-        frames = {record: pl.concat(parts) for record, parts in self._parts.items()}
+        frames = {
+            record: parts[0] if len(parts) == 1 else pl.concat(parts) for record, parts in self._parts.items()
+        }
         return Decoded(frames, self._rejects)
 
     def _is_wanted(self, schema: EventSchema) -> bool:
@@ -148,9 +172,7 @@ class _Decoder:
         self._rejects.append(Reject(position, reason, rows["value"][at]))
 
 
-def _unknown(prefix: bytes) -> str:
-    if prefix[:1] == b"\x00" and len(prefix) == CONFLUENT_PREFIX:
-        return f"schema id {int.from_bytes(prefix[1:])} is not in the contract (see `tillroll schema list`)"
-    if prefix.startswith(_SINGLE_OBJECT):
-        return f"no schema of the contract has the fingerprint {prefix[2:].hex()}"
-    return f"not Avro in Confluent's wire format or single-object encoding (begins with {prefix.hex()!r})"
+@cache
+def _placed(schema: EventSchema) -> pl.Schema:
+    """The columns of an event frame of `schema`."""
+    return pl.Schema({name: RECORD_FRAME[name] for name in PLACE} | dict(frame_schema(schema)))

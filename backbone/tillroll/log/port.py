@@ -15,6 +15,7 @@ __all__ = [
     "Appended",
     "Batch",
     "EventLog",
+    "Parts",
     "Position",
     "Positions",
     "Record",
@@ -66,6 +67,14 @@ class Appended(NamedTuple):
     conflict: bool = False
 
 
+class Parts(NamedTuple):
+    """The batches that were joined into one by setting their bodies end to end: a number for each, in order."""
+
+    base_offsets: Sequence[int]
+    counts: Sequence[int]
+    first_timestamps: Sequence[int]
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """Consecutive records of one partition.
@@ -75,6 +84,7 @@ class Batch:
     first_timestamp: milliseconds since the epoch, to which the records' deltas are added.
     append_time: milliseconds, the time of every record if the log stamps on append; None = deltas count.
     start, stop: only offsets in [start, stop) are meant; None = no bound.
+    parts: where it is many small batches in one, these: the records' deltas count from theirs. None = it is one.
     """
 
     topic: str
@@ -87,6 +97,7 @@ class Batch:
     body: bytes
     start: int | None = None
     stop: int | None = None
+    parts: Parts | None = None
 
     @property
     def origin(self) -> TopicPartition:

@@ -28,6 +28,7 @@ from tillroll.log.port import (
     Batch,
     OnAssigned,
     OnRevoked,
+    Parts,
     Position,
     Positions,
     Record,
@@ -59,17 +60,32 @@ ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"  # what a frame begins with (RFC 8878, 3.1.1)
 LEAST_TO_COMPRESS = (
     512  # bytes: an event or two hardly get smaller, and each frame takes 20 microseconds to open
 )
-ROWS_A_READ = 4_000  # single-event rows: enough to keep the decoder's native path busy
+ROWS_A_READ = 20_000  # single-event rows: enough to keep the decoder's native path busy
+_SMALL_BODY = {"small": LEAST_TO_COMPRESS, "magic": ZSTD_MAGIC}
 
+# Small bodies that are not compressed come end to end as one: single events would be as many rows to take in.
 _READ = """
-    select base_offset, count, first_timestamp, raw_bytes, body from (
-        select *, sum(raw_bytes) over (order by base_offset) - raw_bytes as before from (
-            select b.* from tillroll_log.batches b
-             where partition_id = %(id)s
-               and base_offset >= coalesce((select max(base_offset) from tillroll_log.batches
-                                             where partition_id = %(id)s and base_offset <= %(offset)s), 0)
-             order by base_offset limit %(rows)s) as ahead) as sized
-     where before < %(bytes)s order by base_offset"""
+    with ahead as (
+        select b.* from tillroll_log.batches b
+         where partition_id = %(id)s
+           and base_offset >= coalesce((select max(base_offset) from tillroll_log.batches
+                                         where partition_id = %(id)s and base_offset <= %(offset)s), 0)
+         order by base_offset limit %(rows)s),
+    sized as (
+        select *, raw_bytes < %(small)s and substr(body, 1, 4) <> %(magic)s as small,
+               sum(raw_bytes) over (order by base_offset) - raw_bytes as before
+          from ahead),
+    wanted as (
+        select *, count(*) filter (where not small) over (order by base_offset) as run
+          from sized where before < %(bytes)s)
+    select base_offset, count, first_timestamp, raw_bytes, body, null::bigint[], null::integer[], null::bigint[]
+      from wanted where not small
+    union all
+    select min(base_offset), sum(count)::bigint, min(first_timestamp), sum(raw_bytes)::bigint,
+           string_agg(body, '' order by base_offset), array_agg(base_offset order by base_offset),
+           array_agg(count order by base_offset), array_agg(first_timestamp order by base_offset)
+      from wanted where small group by run
+     order by 1"""
 
 # Where the tail of each partition begins that has one.
 _TAILS = """
@@ -157,7 +173,7 @@ class PostgresLog:
     def read(self, origin: TopicPartition, offset: int, max_bytes: int = POLL_BYTES) -> Sequence[Batch]:
         """See EventLog.read."""
         id_ = self._partition_id(origin)
-        what = {"id": id_, "offset": offset, "rows": ROWS_A_READ, "bytes": max_bytes}
+        what = {"id": id_, "offset": offset, "rows": ROWS_A_READ, "bytes": max_bytes} | _SMALL_BODY
         with self._database.reading() as connection, connection.cursor(binary=True) as cursor:
             rows = cursor.execute(_READ, what).fetchall()
         batches = [_batch(origin, row, offset) for row in rows]
@@ -436,10 +452,12 @@ def _repeated(record: Record, position: Position, held: bytes | None) -> Appende
 
 
 def _batch(origin: TopicPartition, row: tuple[Any, ...], offset: int) -> Batch:
-    base, count, first_timestamp, raw_bytes, body = row
+    base, count, first_timestamp, raw_bytes, body, *parts = row
     raw = bytes(cramjam.zstd.decompress(body, output_len=raw_bytes)) if body[:4] == ZSTD_MAGIC else body
     start = offset if base < offset else None
-    return Batch(*origin, base, base + count, count, first_timestamp, None, raw, start)
+    joined = Parts(*parts) if parts and parts[0] is not None else None
+    end = joined.base_offsets[-1] + joined.counts[-1] if joined else base + count
+    return Batch(*origin, base, end, count, first_timestamp, None, raw, start, parts=joined)
 
 
 def _make_tables(database: Database) -> uuid.UUID:

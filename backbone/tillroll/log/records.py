@@ -6,13 +6,14 @@ with, headers, nulls, small reads, goes record by record; a property test holds 
 """
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import polars as pl
 
 from tillroll.errors import MalformedEvent
 from tillroll.log.blocks import AVAILABLE, read_block
 from tillroll.log.encode import varint_width
-from tillroll.log.port import Batch
+from tillroll.log.port import Batch, Parts
 
 __all__ = ["RECORD_FRAME", "read_records"]
 
@@ -25,6 +26,8 @@ RECORD_FRAME = pl.Schema(
         "value": pl.Binary(),
     }
 )
+
+_PHYSICAL = {"_recorded_at": pl.Int64()}
 
 # Below this the fixed cost of the native call and its checks (about 4 ms) loses against the loop.
 FEWEST_FOR_BLOCKS = 2_000
@@ -118,18 +121,10 @@ def _length() -> pl.Expr:
 
 def _placed(rows: pl.DataFrame, batches: Sequence[Batch], first: int) -> pl.DataFrame:
     """Rows with their batch, absolute offset and time."""
-    origins = pl.DataFrame(
-        {
-            "count": [batch.count for batch in batches],
-            "_batch": range(first, first + len(batches)),
-            "base": [batch.base_offset for batch in batches],
-            "time": [_base_time(batch) for batch in batches],
-            "by_delta": [batch.append_time is None for batch in batches],
-        }
-    )
+    origins = _origins(batches, first)
     spread = origins.select(pl.exclude("count").repeat_by("count").explode(empty_as_null=False))
     delta = pl.col("timestamp_delta").clip(-YEAR_9999, YEAR_9999)
-    time = (pl.col("time") + pl.col("by_delta") * delta).clip(YEAR_1, YEAR_9999)
+    time = (pl.col("time").clip(YEAR_1, YEAR_9999) + pl.col("by_delta") * delta).clip(YEAR_1, YEAR_9999)
     return pl.concat([rows, spread], how="horizontal").select(
         pl.col("_batch").cast(pl.UInt32),
         _offset=pl.col("base") + pl.col("offset_delta"),
@@ -139,9 +134,24 @@ def _placed(rows: pl.DataFrame, batches: Sequence[Batch], first: int) -> pl.Data
     )
 
 
-def _base_time(batch: Batch) -> int:
-    time = batch.first_timestamp if batch.append_time is None else batch.append_time
-    return min(max(time, YEAR_1), YEAR_9999)
+def _origins(batches: Sequence[Batch], first: int) -> pl.DataFrame:
+    """What the batches consist of, themselves as a rule: a row each, and how many records it stands for."""
+    columns: dict[str, list[Any]] = {"count": [], "_batch": [], "base": [], "time": [], "by_delta": []}
+    for index, batch in enumerate(batches, first):
+        parts = _parts(batch)
+        columns["count"] += parts.counts
+        columns["_batch"] += [index] * len(parts.counts)
+        columns["base"] += parts.base_offsets
+        columns["time"] += parts.first_timestamps
+        columns["by_delta"] += [batch.append_time is None] * len(parts.counts)
+    return pl.DataFrame(columns)
+
+
+def _parts(batch: Batch) -> Parts:
+    parts = batch.parts or Parts([batch.base_offset], [batch.count], [batch.first_timestamp])
+    if batch.append_time is None:
+        return parts
+    return parts._replace(first_timestamps=[batch.append_time] * len(parts.counts))
 
 
 # --- record by record -------------------------------------------------------------------------------
@@ -150,38 +160,42 @@ def _base_time(batch: Batch) -> int:
 def _read_one_by_one(batches: Sequence[Batch], first: int) -> pl.DataFrame:
     """One frame of all, since a frame costs more than a hundred records: a till's batches hold one each."""
     rows = [
-        (index, batch.base_offset + offset, _time(batch, time) * 1000, key, value)
+        (index, offset, time * 1000, key, value)
         for index, batch in enumerate(batches, first)
         for time, offset, key, value in _walk(batch)
     ]
     columns = zip(*rows, strict=True) if rows else [()] * len(RECORD_FRAME)
-    schema = RECORD_FRAME | {"_recorded_at": pl.Int64()}
-    return pl.DataFrame(dict(zip(schema, columns, strict=True)), schema=schema).cast(RECORD_FRAME)
-
-
-def _time(batch: Batch, delta: int) -> int:
-    late = _base_time(batch) + (delta if batch.append_time is None else 0)
-    return min(max(late, YEAR_1), YEAR_9999)
+    return pl.DataFrame(
+        [
+            pl.Series(name, column, _PHYSICAL.get(name, dtype)).cast(dtype)
+            for (name, dtype), column in zip(RECORD_FRAME.items(), columns, strict=True)
+        ]
+    )
 
 
 def _walk(batch: Batch) -> Iterator[tuple[int, int, bytes | None, bytes | None]]:
-    """(timestamp delta, offset delta, key, value) of every record; headers are passed over."""
-    body, at = batch.body, 0
+    """(time in milliseconds, offset, key, value) of every record; headers are passed over."""
+    body, at, dated = batch.body, 0, batch.append_time is None
     try:
-        for _ in range(batch.count):
-            length, start = _number(body, at)
-            time_delta, at = _number(body, start + 1)
-            offset_delta, at = _number(body, at)
-            key, at = _data(body, at)
-            value, at = _data(body, at)
-            at = _past_headers(body, at)
-            if at != start + length or not 0 <= offset_delta < OFFSETS:
-                raise _malformed(batch)
-            yield time_delta, offset_delta, key, value
+        for base, count, first in zip(*_parts(batch), strict=True):
+            for _ in range(count):
+                length, start = _number(body, at)
+                time_delta, at = _number(body, start + 1)
+                offset_delta, at = _number(body, at)
+                key, at = _data(body, at)
+                value, at = _data(body, at)
+                at = _past_headers(body, at)
+                if at != start + length or not 0 <= offset_delta < OFFSETS:
+                    raise _malformed(batch)
+                yield _in_calendar(_in_calendar(first) + time_delta * dated), base + offset_delta, key, value
     except (IndexError, ValueError):
         raise _malformed(batch) from None
     if at != len(body):
         raise _malformed(batch)
+
+
+def _in_calendar(time: int) -> int:
+    return min(max(time, YEAR_1), YEAR_9999)
 
 
 def _number(body: bytes, at: int) -> tuple[int, int]:

@@ -29,6 +29,8 @@ def frames(given: Frame | Sequence[Frame]) -> Iterator[Frame]:
 
 def in_turn(frame: Frame, turn: int) -> pl.DataFrame:
     """The rows, with ordinals behind those of the frames before: no two rows of an event share a place in time."""
+    if not turn:
+        return frame.polars
     return frame.polars.with_columns(pl.col(ORDINAL).cast(pl.Int64) + turn * ROWS_AN_EVENT)
 
 
@@ -40,9 +42,11 @@ def checked(table: TableSpec, rows: pl.DataFrame, events: pl.DataFrame) -> pl.Da
         raise HandlerFailed(f"table {table.name} has no column {', '.join(sorted(unknown))}")
     if missing := set(table.key) - set(rows.columns):
         raise HandlerFailed(f"table {table.name} needs its key; {', '.join(sorted(missing))} is missing")
-    given = [name for name in rows.columns if name in declared]
-    typed = [_fitting(table, name, declared[name], rows[name]) for name in given]
-    return _with_time(table, rows.with_columns(typed), events)
+    typed = [
+        _fitting(table, column.name, declared[column.name], column) if column.name in declared else column
+        for column in rows.get_columns()
+    ]
+    return _with_time(table, pl.DataFrame(typed), events)
 
 
 def _fitting(table: TableSpec, name: str, column: Column, values: pl.Series) -> pl.Series:
@@ -51,16 +55,20 @@ def _fitting(table: TableSpec, name: str, column: Column, values: pl.Series) -> 
     if not _may_become(values.dtype, column.dtype):
         raise HandlerFailed(f"{where} is {column.type.__name__}, and the handler gives {values.dtype}")
     try:
-        values = values.cast(column.dtype)
+        values = values if values.dtype == column.dtype else values.cast(column.dtype)
     except pl.exceptions.PolarsError as error:
         raise HandlerFailed(f"{where} is {column.type.__name__}: {error}") from None
     if column.rule is Rule.KEY and values.null_count():
         raise HandlerFailed(f"null in key {where}; '' names nothing")
-    if column.rule in (Rule.SUM, Rule.LEVEL) and not values.is_between(-SUMMABLE, SUMMABLE).all():
+    if column.rule in (Rule.SUM, Rule.LEVEL) and not _is_summable(values):
         raise HandlerFailed(f"{where}: a contribution beyond {SUMMABLE} cannot be summed safely")
     if column.type is float and not values.is_finite().all():
         raise HandlerFailed(f"{where}: NaN and infinity are no values")
     return values
+
+
+def _is_summable(values: pl.Series) -> bool:
+    return all(extreme is None or abs(extreme) <= SUMMABLE for extreme in (values.min(), values.max()))  # type: ignore[arg-type]
 
 
 def _may_become(given: pl.DataType, wanted: pl.DataType) -> bool:

@@ -121,7 +121,7 @@ class Folder:
         parts: dict[str, list[TableDeltas]] = {}
         for record, frame in decoded.frames.items():
             out.events += len(frame)
-            live = frame.filter(~pl.col("training"))
+            live = _without_training(frame)
             for found in self._applied(record, live, batches, gone, out.failures):
                 for name, deltas in found.items():
                     parts.setdefault(name, []).extend(deltas)
@@ -174,7 +174,7 @@ class Folder:
         """
         gone = self._known(decoded)
         for record, frame in decoded.frames.items():
-            live = frame.filter(~pl.col("training"))
+            live = _without_training(frame)
             parts = self._voided(live, batches, gone) if record == VOID else [(record, live)]
             weight = -1 if record == VOID else 1
             for name, events in parts:
@@ -262,6 +262,10 @@ class Folder:
                 ~told["event_id"].is_in(list(gone)) & told["event_id"].is_first_distinct() & ~told["training"]
             )
             yield record, frame.filter(fresh)
+
+
+def _without_training(events: pl.DataFrame) -> pl.DataFrame:
+    return events.filter(~pl.col("training")) if events["training"].any() else events
 
 
 _IDENTITY = pl.col("event_id").str.to_lowercase()

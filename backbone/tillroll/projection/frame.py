@@ -27,7 +27,12 @@ class Frame:
     @classmethod
     def of_events(cls, events: pl.DataFrame, record: str) -> "Frame":
         """A frame whose rows are events of the type `record`; `events` has one row per event."""
-        return cls(events.with_row_index(ROW).with_columns(pl.lit(0, pl.UInt32).alias(ORDINAL)), record)
+        rows = range(len(events))
+        origin = [
+            pl.Series(ROW, rows, pl.UInt32),
+            pl.Series(ORDINAL, [0], pl.UInt32).new_from_index(0, len(rows)),
+        ]
+        return cls(pl.DataFrame([*origin, *events.get_columns()]), record)
 
     @property
     def columns(self) -> list[str]:

@@ -145,7 +145,7 @@ def _moves(table: TableSpec, column: Column, rows: pl.DataFrame) -> pl.DataFrame
 
 def reduce(table: TableSpec, parts: Sequence[TableDeltas]) -> TableDeltas:
     """One row per key; moves up to the newest count of their key dropped."""
-    rows = pl.concat([part.rows for part in parts], how="diagonal")
+    rows = parts[0].rows if len(parts) == 1 else pl.concat([part.rows for part in parts], how="diagonal")
     merged = rows.group_by(table.key).agg(*(e for c in table.values for e in _reduced(c, rows.columns)))
     moves = {c.name: _reduced_moves(table, c, parts, merged) for c in table.ruled(Rule.LEVEL)}
     return TableDeltas(merged, {name: frame for name, frame in moves.items() if len(frame)})

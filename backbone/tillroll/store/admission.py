@@ -27,7 +27,7 @@ class Verdicts:
     def admitted(self, origins: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
         """Per partition the offset up to which events are admitted; 0 where admission has not been."""
         wanted = set(origins)
-        with self._store.connection() as connection:
+        with self._store.reading() as connection:
             rows = connection.execute(
                 "select topic, partition, next_offset from tillroll.admitted"
             ).fetchall()
@@ -61,23 +61,26 @@ class Verdicts:
         indexes: dict[TopicPartition, list[int]] = {}
         for index, batch in enumerate(batches):
             indexes.setdefault(batch.origin, []).append(index)
-        for origin, mine in indexes.items():
-            ranges = self._skipped(origin, batches[mine[0]].base_offset, batches[mine[-1]].next_offset)
-            if ranges:
-                inside = _inside(records["_offset"], ranges)
-                records = records.filter(~(records["_batch"].is_in(mine) & inside))
+        spans = {
+            origin: (batches[mine[0]].base_offset, batches[mine[-1]].next_offset)
+            for origin, mine in indexes.items()
+        }
+        for origin, ranges in self._skipped(spans).items():
+            inside = _inside(records["_offset"], ranges)
+            records = records.filter(~(records["_batch"].is_in(indexes[origin]) & inside))
         return records
 
-    def _skipped(self, origin: TopicPartition, low: int, high: int) -> list[tuple[int, int]]:
-        with self._store.connection() as connection:
-            rows = connection.execute(
-                "select lower(r), upper(r) from tillroll.skipped s join tillroll.admitted a on a.id = s.partition_id, "
-                "unnest(s.offsets * int8multirange(int8range(%(low)s, %(high)s))) as r "
-                "where a.topic = %(topic)s and a.partition = %(partition)s "
-                "and s.first_offset < %(high)s and s.next_offset > %(low)s order by 1",
-                {"low": low, "high": high, "topic": origin.topic, "partition": origin.partition},
-            ).fetchall()
-        return [(row[0], row[1]) for row in rows]
+    def _skipped(
+        self, spans: Mapping[TopicPartition, tuple[int, int]]
+    ) -> dict[TopicPartition, list[tuple[int, int]]]:
+        """Per partition that has any, ranges of offsets in its span; one question for all, since they are asked at every step."""
+        found: dict[TopicPartition, list[tuple[int, int]]] = {}
+        if spans:
+            columns = zip(*((*origin, *span) for origin, span in spans.items()), strict=True)
+            with self._store.reading() as connection:
+                for topic, partition, low, high in connection.execute(_SKIPPED, [list(c) for c in columns]):
+                    found.setdefault(TopicPartition(topic, partition), []).append((low, high))
+        return found
 
 
 def _inside(offsets: pl.Series, ranges: list[tuple[int, int]]) -> pl.Series:
@@ -203,6 +206,14 @@ class _Held:
 
 
 OFFICE_LOCK = 0x7469_6C6F  # "tilo": the admitter holds this advisory lock as long as it is in office
+
+_SKIPPED = """
+    select w.topic, w.partition, lower(r), upper(r)
+      from unnest(%s::text[], %s::integer[], %s::bigint[], %s::bigint[]) as w (topic, partition, low, high)
+      join tillroll.admitted a using (topic, partition)
+      join tillroll.skipped s on s.partition_id = a.id and s.first_offset < w.high and s.next_offset > w.low,
+           unnest(s.offsets * int8multirange(int8range(w.low, w.high))) as r
+     order by 3"""
 
 _CLAIM = """
     insert into tillroll.admitted as a (topic, partition, next_offset, epoch) values (%s, %s, 0, 1)

@@ -3,7 +3,9 @@
 Rows and position commit together, or neither does (`Writer.commit`).
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+import json
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from importlib.resources import files
 from io import BytesIO
@@ -15,13 +17,14 @@ import psycopg
 from tillroll.database import Connection, Database
 from tillroll.errors import Replaced, TillrollError, UsageError
 from tillroll.log.port import Position, TopicPartition
-from tillroll.projection.declare import Projection, Rule, TableSpec
+from tillroll.projection.declare import Projection, TableSpec
 from tillroll.projection.fold import Failure, Folded
 from tillroll.projection.merge import TableDeltas, with_moved
 from tillroll.store import sql, versions
 
 __all__ = ["Claim", "DeadLetter", "PostgresStore", "Unstorable", "Writer", "bury", "copy_frame"]
 
+FEW_ROWS = 200  # that cost less as one parameter than by COPY
 ANALYZE_FROM = 10_000  # staged rows; below it the planner's guess does no harm
 DEADLOCK_TRIES = 5
 
@@ -73,6 +76,13 @@ class PostgresStore:
             _make_tables(self.database)
             self._ready = True
         return self.database.connection()
+
+    def reading(self) -> AbstractContextManager[Connection]:
+        """A pooled connection for single statements that only read, see Database.reading."""
+        if not self._ready:
+            with self.connection():
+                pass
+        return self.database.reading()
 
     def close(self) -> None:
         """Let go of connections."""
@@ -136,7 +146,7 @@ class PostgresStore:
 
     def positions(self, projection: type[Projection]) -> dict[TopicPartition, int]:
         """Next offset per partition; empty where nothing was read yet."""
-        with self.connection() as connection:
+        with self.reading() as connection:
             rows = connection.execute(
                 "select topic, partition, next_offset from tillroll.positions where projection = %s and version = %s",
                 [projection.name, projection.version],
@@ -243,9 +253,10 @@ class Writer:
         self, folded: Folded, claims: Mapping[TopicPartition, Claim], ends: Mapping[TopicPartition, int]
     ) -> None:
         connection = self._open()
-        with connection.transaction():
-            self._advance(connection, claims, ends)
+        with _together(connection, folded), connection.transaction():
+            moved = self._advance(connection, claims, ends)
             self._merge(folded)
+            self._refuse_lost(moved, ends)
             self._take_back(connection, folded)
             self._bury(connection, folded.failures)
 
@@ -254,17 +265,16 @@ class Writer:
         connection: Connection,
         claims: Mapping[TopicPartition, Claim],
         ends: Mapping[TopicPartition, int],
-    ) -> None:
+    ) -> psycopg.Cursor[Any]:
         """Positions forward, those of all partitions in one statement: a trickle of events pays for every one."""
-        if not ends:
-            return
         moves = [
             (*origin, claims[origin].epoch, claims[origin].next_offset, ends[origin])
             for origin in sorted(ends)
         ]
-        moved = connection.execute(
-            _ADVANCE, [*map(list, zip(*moves, strict=True)), self._projection.name, self._projection.version]
-        ).fetchall()
+        columns = map(list, zip(*moves, strict=True)) if moves else [[]] * 5
+        return connection.execute(_ADVANCE, [*columns, self._projection.name, self._projection.version])
+
+    def _refuse_lost(self, moved: psycopg.Cursor[Any], ends: Mapping[TopicPartition, int]) -> None:
         if lost := sorted(set(ends) - {TopicPartition(*row) for row in moved}):
             raise Replaced(
                 f"{self._projection.name}: {lost[0].topic}/{lost[0].partition} has another owner now"
@@ -279,21 +289,22 @@ class Writer:
 
     def _merge_table(self, connection: Connection, table: TableSpec, deltas: TableDeltas) -> None:
         staging = self._staging[table.name]
-        copy_frame(connection, staging.rows, _storable(table, deltas))
+        _fill(connection, staging.rows, _storable(table, deltas), table.key)
         connection.execute(staging.merge().encode())
         for column in staging.levels:
             if column.name in deltas.moves:
-                copy_frame(connection, staging.moves(column), deltas.moves[column.name].sort(*table.key))
+                _fill(connection, staging.moves(column), deltas.moves[column.name], table.key)
             connection.execute(staging.supersede(column).encode())
 
     def _take_back(self, connection: Connection, folded: Folded) -> None:
         if not folded.taken_back:
             return
         done = connection.execute(
-            "insert into tillroll.taken_back select %s, %s, unnest(%s::uuid[]) order by 3 on conflict do nothing",
+            "insert into tillroll.taken_back select %s, %s, unnest(%s::uuid[]) order by 3 on conflict do nothing "
+            "returning event_id",
             [self._projection.name, self._projection.version, sorted(folded.taken_back)],
         )
-        if done.rowcount != len(folded.taken_back):
+        if len(done.fetchall()) != len(folded.taken_back):
             raise Replaced(
                 f"{self._projection.name}: another process has taken back the same event meanwhile"
             )
@@ -349,6 +360,41 @@ def _text(text: str) -> str:
 # --- frames into staging tables -----------------------------------------------------------------------
 
 
+def _together(connection: Connection, folded: Folded) -> AbstractContextManager[Any]:
+    """Where contributions are few, all statements of a commit travel at once: their way is longer than their work."""
+    few = all(map(_are_few, _frames(folded)))
+    return connection.pipeline() if few else nullcontext()
+
+
+def _are_few(rows: pl.DataFrame) -> bool:
+    return len(rows) <= FEW_ROWS
+
+
+def _frames(folded: Folded) -> Iterator[pl.DataFrame]:
+    for deltas in folded.deltas.values():
+        yield from (deltas.rows, *deltas.moves.values())
+
+
+def _fill(connection: Connection, table: str, rows: pl.DataFrame, key: Sequence[str]) -> None:
+    """`rows`, in the order of the columns of `table`, into it."""
+    if _are_few(rows):
+        given = json.dumps([_as_object(row) for row in rows.iter_rows(named=True)], default=str)
+        connection.execute(
+            f"insert into {table} select * from json_populate_recordset(null::{table}, %s)".encode(), [given]
+        )
+        return
+    lists = [name for name, dtype in rows.schema.items() if dtype == pl.List]
+    copy_frame(connection, table, rows.with_columns(_json_object(name) for name in lists).sort(*key))
+
+
+def _as_object(row: dict[str, Any]) -> dict[str, Any]:
+    """A row of a frame as a JSON object; a list of {k, v} is one of its own."""
+    return {
+        name: {entry["k"]: entry["v"] for entry in value} if isinstance(value, list) else value
+        for name, value in row.items()
+    }
+
+
 def copy_frame(connection: Connection, table: str, rows: pl.DataFrame) -> None:
     """COPY `rows` into `table`, as CSV that Polars writes: strings quoted, null bare."""
     buffer = BytesIO()
@@ -360,15 +406,13 @@ def copy_frame(connection: Connection, table: str, rows: pl.DataFrame) -> None:
 
 
 def _storable(table: TableSpec, deltas: TableDeltas) -> pl.DataFrame:
-    """Rows in key order, with the sum of each Level's moves; lists as the JSON objects they are kept in."""
-    lists = [column.name for column in table.ruled(Rule.APPEND, Rule.UNION)]
-    rows = with_moved(table, deltas).with_columns(_json_object(name) for name in lists)
+    """Rows as the staging table has them, with the sum of each Level's moves."""
     names = [name for column in table.values for name in sql.stored_names(column)]
-    return rows.select(*table.key, *names).sort(*table.key)
+    return with_moved(table, deltas).select(*table.key, *names)
 
 
 def _json_object(name: str) -> pl.Expr:
-    """A list of {k, v} as ``{"k": v, ...}``; {"k":"...","v":...} is taken apart for it."""
+    """A list of {k, v} as the text ``{"k": v, ...}``; {"k":"...","v":...} is taken apart for it."""
     entry = pl.element().struct.json_encode()
     entries = pl.col(name).list.eval(
         entry.str.replace(r'^\{"k":', "").str.replace(r',"v":', ":").str.head(-1)

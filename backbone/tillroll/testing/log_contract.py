@@ -570,8 +570,9 @@ class _FencedRows:
     def _keep(self, origin: TopicPartition, rows: list[Row]) -> None:
         with self._lock:
             kept = self.rows.setdefault(origin, [])
-            if rows and rows[0][0] == len(kept):
-                kept.extend(rows)
+            fresh = [row for row in rows if row[0] >= len(kept)]
+            if fresh and fresh[0][0] == len(kept):
+                kept.extend(fresh)
 
 
 def _settled(members: Sequence[Member], partitions: int) -> bool:

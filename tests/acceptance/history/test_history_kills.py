@@ -22,27 +22,44 @@ PATIENCE = 60.0
 Process = subprocess.Popen[str]
 
 
+class Arriving:
+    """Events that arrive little by little, those of a round, until the next round is asked for."""
+
+    def __init__(self, events: Sequence[Encoded], rounds: int):
+        self.slices = [events[at : at + SLICE] for at in range(0, len(events), SLICE)]
+        self._a_round = len(self.slices) // (rounds + 1)
+        self._kept_back = len(self.slices)
+        self.next_round()
+
+    def next_round(self) -> None:
+        """Let more arrive."""
+        self._kept_back = max(1, self._kept_back - self._a_round)
+
+    def take(self) -> Sequence[Encoded]:
+        """What arrives now."""
+        return self.slices.pop(0) if len(self.slices) > self._kept_back else []
+
+
 @contextmanager
-def arriving(place: Place, events: Sequence[Encoded]) -> Iterator[None]:
-    """Have `events` arrive little by little meanwhile, and the rest of them at the end."""
-    slices = [events[at : at + SLICE] for at in range(0, len(events), SLICE)]
-    over = threading.Event()
+def arriving(place: Place, events: Sequence[Encoded], rounds: int = 1) -> Iterator[Arriving]:
+    """Have `events` arrive meanwhile, and the rest of them at the end."""
+    coming, over = Arriving(events, rounds), threading.Event()
 
     def feed() -> None:
         with place.appending() as append:
-            while slices and not over.is_set():
-                append(slices.pop(0), SLICE)
+            while not over.is_set():
+                if part := coming.take():
+                    append(part, SLICE)
                 over.wait(PAUSE)
 
     feeder = threading.Thread(target=feed)
     feeder.start()
     try:
-        yield
-        assert slices, "everything had arrived before the end: this was no load"
+        yield coming
     finally:
         over.set()
         feeder.join()
-    place.append([event for part in slices for event in part], 5_000)
+    place.append([event for part in coming.slices for event in part], 5_000)
 
 
 @contextmanager
@@ -83,8 +100,9 @@ def test_killed_at_random_moments(place: Place, mixture: Frames, mixture_rows: R
     events = encoded(mixture)
     random.shuffle(events)
     killed_at = [0]
-    with arriving(place, events):
+    with arriving(place, events, KILLS) as coming:
         for _ in range(KILLS):
+            coming.next_round()
             with running(place) as process:
                 wait_until(lambda: done(place) > killed_at[-1], process)
                 time.sleep(random.uniform(0, 1))

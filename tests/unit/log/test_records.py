@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tillroll.errors import MalformedEvent
 from tillroll.log import records
 from tillroll.log.encode import encode_records, encode_values, varint
-from tillroll.log.port import Batch
+from tillroll.log.port import Batch, Parts
 from tillroll.log.records import RECORD_FRAME, read_records
 
 LONG = st.integers(-(2**63), 2**63 - 1)
@@ -145,6 +145,34 @@ def test_many_small_batches_make_one_frame(monkeypatch: pytest.MonkeyPatch) -> N
     batches = [batch_of(body, 1, base=n) for n in range(300)]
     assert read_records(batches)["_offset"].to_list() == list(range(300))
     assert made == [300]
+
+
+@pytest.mark.parametrize("fewest", [1, 10_000])
+@pytest.mark.parametrize("append_time", [None, 1_800_000_000_000])
+def test_small_batches_end_to_end_read_as_they_do_apart(
+    monkeypatch: pytest.MonkeyPatch, fewest: int, append_time: int | None
+) -> None:
+    monkeypatch.setattr(records, "FEWEST_FOR_BLOCKS", fewest)
+    sizes, bases = [1, 3, 1, 2, 1], [40, 41, 50, 60, 62]
+    bodies = [encode_values([b"k"] * size, [b"%d" % size] * size) for size in sizes]
+    times = [1_700_000_000_000 + n for n in range(5)]
+    apart = [
+        replace(batch_of(body, size, base=base, append_time=append_time), first_timestamp=time)
+        for body, size, base, time in zip(bodies, sizes, bases, times, strict=True)
+    ]
+    joined = replace(
+        apart[0],
+        body=b"".join(bodies),
+        count=8,
+        next_offset=63,
+        parts=Parts(bases, sizes, times),
+        start=42,
+        stop=62,
+    )
+    wanted = read_records(apart).drop("_batch").filter(pl.col("_offset").is_between(42, 61))
+    assert len(wanted) == 5
+    assert read_records([joined]).drop("_batch").equals(wanted)
+    assert read_records([apart[0], joined])["_batch"].to_list() == [0, 1, 1, 1, 1, 1]
 
 
 def test_batches_without_records_are_passed_over() -> None:
