@@ -264,6 +264,9 @@ def test_another_rule_is_shown_by_the_rows_that_differ(ruled: Tillroll) -> None:
     assert told["samples"]["received_units"][0]["live"] == {"sku": "shoe-42", "units": 12}
     past = ("what-if", "received_units", "--with", "other.py", "--as-of", "2026-03-14", "--json")
     assert json.loads(ruled(*past).stdout)["samples"]["received_units"][0]["live"]["units"] == 3
+    part = ("what-if", "received_units", "--with", "other.py", "--from", "2026-03-15", "--to", "2026-03-16")
+    told = json.loads(ruled(*part, "--json").stdout)
+    assert (told["events"], told["samples"]["received_units"][0]["live"]["units"]) == (2, 5)
     lines = ruled("what-if", "received_units", "--with", "other.py").stdout.splitlines()
     assert lines[-1] == "readers would see these differences"
 
@@ -273,6 +276,10 @@ def test_another_rule_is_shown_by_the_rows_that_differ(ruled: Tillroll) -> None:
     [
         (["received_units"], "--with"),
         (["received_units", "--with", "nothing.py"], "no such file"),
+        (
+            ["received_units", "--with", "other.py", "--from", "2026-03-16", "--to", "2026-03-15"],
+            "lies behind",
+        ),
         (["received_units", "--with", "/etc/passwd"], "/etc/passwd is no Python file"),
         (["orders", "--with", "other.py"], "there is no projection 'orders'"),
     ],

@@ -27,6 +27,7 @@ class Slice:
     """Which part of history is meant; without anything all of it.
 
     as_of: what had happened by then (occurred_at). known_at: what had been recorded by then (recorded_at).
+    since: what happened from then on; a void of that time takes back what it names, whenever that happened.
     start, stop: per partition the first offset, and the first one no more; where none is given, all that the
     log holds now.
     """
@@ -35,6 +36,7 @@ class Slice:
     known_at: datetime | None = None
     start: Positions = field(default_factory=dict)
     stop: Positions = field(default_factory=dict)
+    since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,11 +158,14 @@ def known(records: pl.DataFrame, slice_: Slice) -> pl.DataFrame:
 
 
 def _happened(decoded: Decoded, slice_: Slice) -> Decoded:
-    if slice_.as_of is None:
+    bounds = []
+    if slice_.as_of is not None:
+        bounds.append(pl.col("occurred_at") <= slice_.as_of)
+    if slice_.since is not None:
+        bounds.append(pl.col("occurred_at") >= slice_.since)
+    if not bounds:
         return decoded
-    by_then = pl.col("occurred_at") <= slice_.as_of
-    frames = {record: frame.filter(by_then) for record, frame in decoded.frames.items()}
-    return replace(decoded, frames=frames)
+    return replace(decoded, frames={record: frame.filter(bounds) for record, frame in decoded.frames.items()})
 
 
 def _holding(contract: Contract, only: Sequence[Collection[bytes]]) -> pl.Expr:

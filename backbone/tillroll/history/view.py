@@ -40,12 +40,7 @@ class History:
         """The events of these types in the slice; see history.scan. The end is that of now."""
         wanted = {*records, VOID}
         ranges = bounded(self.log, self.contract.topics_of(wanted), slice_)
-        ends = Slice(
-            slice_.as_of,
-            slice_.known_at,
-            slice_.start,
-            {origin: stop for origin, (_, stop) in ranges.items()},
-        )
+        ends = replace(slice_, stop={origin: stop for origin, (_, stop) in ranges.items()})
         admitted = admitted_in(self.log, self.contract, ranges, ends, self.store)
         return scan(self.log, self.contract, wanted, ends, admitted, only)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tillroll.cli.differing import difference_table, sample_tables
-from tillroll.cli.moments import say_failures, slice_of, with_times
+from tillroll.cli.moments import say_failures, slice_of, with_window
 from tillroll.cli.options import Given, with_options
 from tillroll.cli.output import count, say, show
 
@@ -38,13 +38,14 @@ SAMPLES = 5
     show_default=True,
     help="Differing rows to show, per view.",
 )
-@with_times
+@with_window
 @with_options("log", "store", "projections")
 def what_if(
     given: Given,
     name: str,
     file: Path,
     sample: int,
+    since: datetime | None,
     as_of: datetime | None,
     known_at: datetime | None,
 ) -> None:
@@ -57,7 +58,7 @@ def what_if(
 
     (projection,) = given.projections([name])
     other = load_file(file, name)
-    found = ask(given.history(), projection, other, slice_of(as_of, known_at), sample)
+    found = ask(given.history(), projection, other, slice_of(as_of, known_at, since), sample)
     show(given, _Shown(str(file), found))
     for whose, failures in zip((name, str(file)), found.failures, strict=True):
         if failures:
