@@ -376,23 +376,21 @@ def _frames(folded: Folded) -> Iterator[pl.DataFrame]:
 
 
 def _fill(connection: Connection, table: str, rows: pl.DataFrame, key: Sequence[str]) -> None:
-    """`rows`, in the order of the columns of `table`, into it."""
-    if _are_few(rows):
-        given = json.dumps([_as_object(row) for row in rows.iter_rows(named=True)], default=str)
-        connection.execute(
-            f"insert into {table} select * from json_populate_recordset(null::{table}, %s)".encode(), [given]
-        )
-        return
+    """`rows`, in the order of the columns of `table`, into it; lists as the JSON objects they are kept in."""
     lists = [name for name, dtype in rows.schema.items() if dtype == pl.List]
-    copy_frame(connection, table, rows.with_columns(_json_object(name) for name in lists).sort(*key))
-
-
-def _as_object(row: dict[str, Any]) -> dict[str, Any]:
-    """A row of a frame as a JSON object; a list of {k, v} is one of its own."""
-    return {
-        name: {entry["k"]: entry["v"] for entry in value} if isinstance(value, list) else value
-        for name, value in row.items()
-    }
+    if lists:
+        rows = rows.with_columns(_json_object(name) for name in lists)
+    if not _are_few(rows):
+        copy_frame(connection, table, rows.sort(*key))
+        return
+    given = [
+        row | {name: json.loads(row[name]) for name in lists if row[name] is not None}
+        for row in rows.iter_rows(named=True)
+    ]
+    connection.execute(
+        f"insert into {table} select * from json_populate_recordset(null::{table}, %s)".encode(),
+        [json.dumps(given, default=str)],
+    )
 
 
 def copy_frame(connection: Connection, table: str, rows: pl.DataFrame) -> None:

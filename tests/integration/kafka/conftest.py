@@ -39,11 +39,14 @@ def admin(kafka_address: str) -> Iterator[Any]:
 
 @pytest.fixture
 def make_topic(admin: Any) -> MakeTopic:
-    """Make a topic of one partition with any settings, as other people would; its partition."""
+    """Make a topic of one partition with any settings, as other people would; its partition.
+
+    It keeps everything unless told otherwise: by the clock of a producer, events may be older than any retention.
+    """
 
     def make(**configs: str) -> TopicPartition:
         name = f"other-{uuid.uuid4().hex[:10]}"
-        settings = {key.replace("_", "."): value for key, value in configs.items()}
+        settings = {"retention.ms": "-1"} | {key.replace("_", "."): value for key, value in configs.items()}
         admin.create_topics({name: {"num_partitions": 1, "configs": settings}}, wait_for_metadata=True)
         return TopicPartition(name, 0)
 
