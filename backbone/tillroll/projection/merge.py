@@ -105,13 +105,14 @@ def contributions(table: TableSpec, rows: pl.DataFrame) -> TableDeltas:
         if column.name in rows.columns and column.rule is Rule.LEVEL:
             moves[column.name] = _moves(table, column, rows)
         elif column.name in rows.columns:
-            columns += _raw(column)
+            columns += _raw(column, rows.schema[column.name])
         if column.rule is Rule.LEVEL and f"{column.name}_count" in rows.columns:
             columns += _raw_count(column)
-    return TableDeltas(rows.select(columns), moves)
+    plain = [column for column in columns if isinstance(column, str)]
+    return TableDeltas(rows[plain] if len(plain) == len(columns) else rows.select(columns), moves)
 
 
-def _raw(column: Column) -> Iterator[pl.Expr]:
+def _raw(column: Column, given: pl.DataType) -> Iterator[str | pl.Expr]:
     name = column.name
     value = pl.col(name).cast(column.dtype)
     there = pl.when(value.is_not_null())
@@ -123,7 +124,7 @@ def _raw(column: Column) -> Iterator[pl.Expr]:
             entry = pl.struct(key.alias("k"), value.alias("v"))
             yield there.then(pl.concat_list(entry)).alias(name)
         case _:
-            yield value
+            yield name if given == column.dtype else value
 
 
 def _raw_count(column: Column) -> Iterator[pl.Expr]:
@@ -200,7 +201,7 @@ def complete(table: TableSpec, rows: pl.DataFrame) -> pl.DataFrame:
         for name, dtype in stored(column):
             if name not in rows.columns:
                 absent.append(pl.lit(0 if column.rule is Rule.SUM else None, dtype).alias(name))
-    return rows.with_columns(absent)
+    return rows.with_columns(absent) if absent else rows
 
 
 def stored(column: Column) -> list[tuple[str, pl.DataType]]:

@@ -17,7 +17,7 @@ import psycopg
 from tillroll.database import Connection, Database
 from tillroll.errors import Replaced, TillrollError, UsageError
 from tillroll.log.port import Position, TopicPartition
-from tillroll.projection.declare import Projection, TableSpec
+from tillroll.projection.declare import Projection, Rule, TableSpec
 from tillroll.projection.fold import Failure, Folded
 from tillroll.projection.merge import TableDeltas, with_moved
 from tillroll.store import sql, versions
@@ -288,13 +288,17 @@ class Writer:
                 self._merge_table(connection, table, deltas)
 
     def _merge_table(self, connection: Connection, table: TableSpec, deltas: TableDeltas) -> None:
-        staging = self._staging[table.name]
-        _fill(connection, staging.rows, _storable(table, deltas), table.key)
-        connection.execute(staging.merge().encode())
+        staging, rows = self._staging[table.name], _storable(table, deltas)
+        source, given = staging.copied(), list[str]()
+        if _are_few(rows):
+            source, given = staging.given(), [_as_json(rows, _lists(table))]
+        else:
+            copy_frame(connection, staging.rows, rows.sort(*table.key))
+        connection.execute(staging.merge(source).encode(), given)
         for column in staging.levels:
             if column.name in deltas.moves:
-                _fill(connection, staging.moves(column), deltas.moves[column.name], table.key)
-            connection.execute(staging.supersede(column).encode())
+                _keep_moves(connection, staging.moves(column), deltas.moves[column.name].sort(*table.key))
+            connection.execute(staging.supersede(column, source).encode(), given)
 
     def _take_back(self, connection: Connection, folded: Folded) -> None:
         if not folded.taken_back:
@@ -375,22 +379,25 @@ def _frames(folded: Folded) -> Iterator[pl.DataFrame]:
         yield from (deltas.rows, *deltas.moves.values())
 
 
-def _fill(connection: Connection, table: str, rows: pl.DataFrame, key: Sequence[str]) -> None:
-    """`rows`, in the order of the columns of `table`, into it; lists as the JSON objects they are kept in."""
-    lists = [name for name, dtype in rows.schema.items() if dtype == pl.List]
-    if lists:
-        rows = rows.with_columns(_json_object(name) for name in lists)
-    if not _are_few(rows):
-        copy_frame(connection, table, rows.sort(*key))
+def _keep_moves(connection: Connection, table: str, moves: pl.DataFrame) -> None:
+    if not _are_few(moves):
+        copy_frame(connection, table, moves)
         return
-    given = [
+    rows = f"insert into {table} select * from json_populate_recordset(null::{table}, %s)"
+    connection.execute(rows.encode(), [_as_json(moves)])
+
+
+def _as_json(rows: pl.DataFrame, lists: Sequence[str] = ()) -> str:
+    """An array of objects; what is in `lists` is JSON already."""
+    objects = [
         row | {name: json.loads(row[name]) for name in lists if row[name] is not None}
         for row in rows.iter_rows(named=True)
     ]
-    connection.execute(
-        f"insert into {table} select * from json_populate_recordset(null::{table}, %s)".encode(),
-        [json.dumps(given, default=str)],
-    )
+    return json.dumps(objects, default=str)
+
+
+def _lists(table: TableSpec) -> list[str]:
+    return [column.name for column in table.ruled(Rule.APPEND, Rule.UNION)]
 
 
 def copy_frame(connection: Connection, table: str, rows: pl.DataFrame) -> None:
@@ -404,9 +411,12 @@ def copy_frame(connection: Connection, table: str, rows: pl.DataFrame) -> None:
 
 
 def _storable(table: TableSpec, deltas: TableDeltas) -> pl.DataFrame:
-    """Rows as the staging table has them, with the sum of each Level's moves."""
+    """Rows as they are staged: with the sum of each Level's moves, and lists as the JSON objects they are kept in."""
     names = [name for column in table.values for name in sql.stored_names(column)]
-    return with_moved(table, deltas).select(*table.key, *names)
+    rows = with_moved(table, deltas)
+    if lists := _lists(table):
+        rows = rows.with_columns(_json_object(name) for name in lists)
+    return rows[[*table.key, *names]]
 
 
 def _json_object(name: str) -> pl.Expr:

@@ -175,7 +175,7 @@ def moves_table(table: TableSpec, column: Column) -> str:
 class staging:  # noqa: N801 - a namespace of statements for one table
     """Statements that merge reduced contributions of one table.
 
-    Contributions are copied into `rows`, then merged. That locks every key of the batch, in key order, so
+    Contributions are merged from where they are: copied into `rows`, or given as JSON. That locks every key of the batch, in key order, so
     that two processes never wait for each other in a circle. A Level's moves are copied into its side table
     after that, and last go those that a count supersedes: by then the counts of the batch's keys stand still
     and all moves that others committed are in sight.
@@ -194,30 +194,39 @@ class staging:  # noqa: N801 - a namespace of statements for one table
 
     def create(self) -> str:
         """The temporary table, emptied by every commit."""
+        return f"create temporary table if not exists {self.rows} ({self._columns()}) on commit delete rows;"
+
+    def copied(self) -> str:
+        """Contributions that were copied into `rows`, as a source."""
+        return f"{self.rows} as st"
+
+    def given(self) -> str:
+        """Contributions that come with the statement, as a source: %s is a JSON array of rows."""
+        return f"json_to_recordset(%s) as st ({self._columns()})"
+
+    def _columns(self) -> str:
         columns = [f"{quoted(name)} {_key_type(self._table.column(name))}" for name in self._table.key]
         columns += [f"{quoted(n)} {t}" for c in self._table.values for n, t in _staged(c)]
-        return (
-            f"create temporary table if not exists {self.rows} ({', '.join(columns)}) on commit delete rows;"
-        )
+        return ", ".join(columns)
 
-    def merge(self) -> str:
-        """Take the copied contributions into the table."""
+    def merge(self, source: str) -> str:
+        """Take the contributions of `source` into the table."""
         table = self._table
         names = [*table.key, *(n for c in table.values for n, _ in _staged(c))]
         sets = [_set(column) for column in table.values]
         action = f"update set {', '.join(sets)}" if sets else "nothing"
         return (
-            f"insert into {self._target} as t ({_names(names)}) select {_selected(table)} from {self.rows} "
+            f"insert into {self._target} as t ({_names(names)}) select {_selected(table)} from {source} "
             f"order by {_names(table.key)} on conflict ({_names(table.key)}) do {action}"
         )
 
-    def supersede(self, column: Column) -> str:
-        """Take away the moves that happened up to their key's newest count."""
+    def supersede(self, column: Column, source: str) -> str:
+        """Take away the moves that happened up to the newest count of their key, of the keys in `source`."""
         at, moved = quoted(f"{column.name}__count_at"), quoted(f"{column.name}__moved")
         keys = self._table.key
         return f"""
             with gone as (
-                delete from {self.moves(column)} s using {self.rows} st join {self._target} t using ({_names(keys)})
+                delete from {self.moves(column)} s using {source} join {self._target} t using ({_names(keys)})
                  where t.{at} is not null and {_same("s", "st", keys)} and s.at <= t.{at}
                 returning {_names(keys, "s")}, s.delta),
             sums as (select {_names(keys)}, sum(delta) as delta from gone group by {_names(keys)})
