@@ -6,6 +6,7 @@ projectors that read the same partition at different times see the same events.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import polars as pl
 
@@ -13,7 +14,7 @@ from tillroll.database import Connection
 from tillroll.errors import Replaced
 from tillroll.log.port import Batch, TopicPartition
 from tillroll.projection.fold import Failure
-from tillroll.store.postgres import PostgresStore, bury, copy_frame
+from tillroll.store.postgres import FEW_ROWS, PostgresStore, bury, copy_frame
 
 __all__ = ["CANDIDATES", "REPEATS", "AdmissionTable", "Judge", "Verdicts"]
 
@@ -131,8 +132,7 @@ class AdmissionTable:
         """
         connection = self._open()
         with self._store.database.translated(), connection.transaction():
-            for origin in sorted(ends):
-                self._advance(connection, origin, ends[origin])
+            self._advance(connection, ends)
             repeats = self._register(connection, candidates)
             if len(repeats):
                 bury(connection, "", 0, judge(repeats))
@@ -160,26 +160,35 @@ class AdmissionTable:
             raise Replaced("admission: this process does not hold the office")
         return self._connection
 
-    def _advance(self, connection: Connection, origin: TopicPartition, end: int) -> None:
-        held = self._held[origin]
-        if end < held.next_offset:
-            raise Replaced(
-                f"admission: {origin.topic}/{origin.partition} was read from before what is admitted"
-            )
-        done = connection.execute(
-            "update tillroll.admitted set next_offset = %s where id = %s and epoch = %s and next_offset = %s",
-            [end, held.id, held.epoch, held.next_offset],
-        )
-        if done.rowcount != 1:
-            raise Replaced(f"admission: {origin.topic}/{origin.partition} has another admitter now")
+    def _advance(self, connection: Connection, ends: Mapping[TopicPartition, int]) -> None:
+        """Admitted up to `ends`, all partitions in one statement."""
+        moves = []
+        for origin in sorted(ends):
+            held = self._held[origin]
+            if ends[origin] < held.next_offset:
+                raise Replaced(
+                    f"admission: {origin.topic}/{origin.partition} was read from before what is admitted"
+                )
+            moves.append((held.id, held.epoch, held.next_offset, ends[origin]))
+        columns = [list(column) for column in zip(*moves, strict=True)]
+        moved = {row[0] for row in connection.execute(_ADVANCE, columns)} if moves else set()
+        if lost := [origin for origin in sorted(ends) if self._held[origin].id not in moved]:
+            raise Replaced(f"admission: {lost[0].topic}/{lost[0].partition} has another admitter now")
 
     def _register(self, connection: Connection, candidates: pl.DataFrame) -> pl.DataFrame:
         """Keep the ids that are new, of equal ones the one at the lowest place; returns REPEATS."""
-        copy_frame(connection, "stage_event_ids", candidates.select("event_id", "partition_id", "log_offset"))
-        alone = candidates["event_id"].n_unique() == len(candidates)
-        if connection.execute(_KEEP_ALL if alone else _KEEP_FIRST).rowcount == len(candidates):
+        staged = candidates.select(CANDIDATES.names())
+        source, given = "stage_event_ids", list[list[Any]]()
+        if len(staged) <= FEW_ROWS:
+            source, given = _GIVEN, [column.to_list() for column in staged]
+        else:
+            copy_frame(connection, source, staged)
+        alone = staged["event_id"].n_unique() == len(staged)
+        keep = (_KEEP_ALL if alone else _KEEP_FIRST).format(source=source)
+        if connection.execute(keep.encode(), given).rowcount == len(staged):
             return REPEATS.to_frame()
-        return pl.DataFrame(connection.execute(_FIND_REPEATS).fetchall(), schema=REPEATS, orient="row")
+        found = connection.execute(_FIND_REPEATS.format(source=source).encode(), given).fetchall()
+        return pl.DataFrame(found, schema=REPEATS, orient="row")
 
     def _skip(
         self, connection: Connection, repeats: pl.DataFrame, ends: Mapping[TopicPartition, int]
@@ -224,16 +233,25 @@ _STAGE = """
     create temporary table stage_event_ids (event_id uuid, partition_id integer, log_offset bigint)
     on commit delete rows"""
 
+_ADVANCE = """
+    update tillroll.admitted a set next_offset = m.new
+      from unnest(%s::integer[], %s::bigint[], %s::bigint[], %s::bigint[]) as m (id, epoch, old, new)
+     where a.id = m.id and a.epoch = m.epoch and a.next_offset = m.old
+    returning a.id"""
+
+# Few candidates come with the statement; many are copied into a table first.
+_GIVEN = "unnest(%s::uuid[], %s::integer[], %s::bigint[]) as given (event_id, partition_id, log_offset)"
+
 # Sorted, so that the index grows page by page; finding the first of equal ids costs half as much again.
 _KEEP_ALL = """
-    insert into tillroll.event_ids select * from stage_event_ids order by event_id on conflict do nothing"""
+    insert into tillroll.event_ids select * from {source} order by event_id on conflict do nothing"""
 
 _KEEP_FIRST = """
     insert into tillroll.event_ids
-    select distinct on (event_id) * from stage_event_ids order by event_id, partition_id, log_offset
+    select distinct on (event_id) * from {source} order by event_id, partition_id, log_offset
         on conflict do nothing"""
 
 _FIND_REPEATS = """
     select event_id::text, s.partition_id, s.log_offset, e.partition_id, e.log_offset
-      from stage_event_ids s join tillroll.event_ids e using (event_id)
+      from (select * from {source}) s join tillroll.event_ids e using (event_id)
      where (s.partition_id, s.log_offset) <> (e.partition_id, e.log_offset)"""

@@ -22,7 +22,16 @@ from tillroll.projection.fold import Failure, Folded
 from tillroll.projection.merge import TableDeltas, with_moved
 from tillroll.store import sql, versions
 
-__all__ = ["Claim", "DeadLetter", "PostgresStore", "Unstorable", "Writer", "bury", "copy_frame"]
+__all__ = [
+    "FEW_ROWS",
+    "Claim",
+    "DeadLetter",
+    "PostgresStore",
+    "Unstorable",
+    "Writer",
+    "bury",
+    "copy_frame",
+]
 
 FEW_ROWS = 200  # that cost less as one parameter than by COPY
 ANALYZE_FROM = 10_000  # staged rows; below it the planner's guess does no harm
