@@ -1,6 +1,7 @@
 """The same commands on Kafka, where admission finds what was published twice."""
 
 import json
+import random
 import uuid
 from collections.abc import Callable
 from typing import Any
@@ -53,6 +54,30 @@ def test_duplicates_count_once_and_a_conflict_is_told_with_what_to_do(on_kafka: 
     assert told["projections"][0]["lag"] == 0
     assert told["admission"]["lag"] == 0
     assert told["admission"]["dead_letters"] >= 1
+
+
+@pytest.mark.kafka
+def test_what_no_broker_takes_is_rejected_and_its_neighbours_are_published_once(on_kafka: Tillroll) -> None:
+    """Texts that do not compress: the broker's limit is on what it is sent."""
+    lines = [
+        json.dumps(
+            {
+                "type": "StockReceived",
+                "event_id": str(uuid.uuid4()),
+                "source": "wms",
+                "channel": "warehouse",
+                "occurred_at": "2026-03-14T09:30:00Z",
+                "sku": "shoe-42",
+                "location_id": "store-7",
+                "quantity": 3,
+                "reference": random.Random(size).randbytes(size // 2).hex(),
+            }
+        )
+        for size in (10, 1_600_000, 999_000, 998_000, 12)
+    ]
+    result = on_kafka("publish", "-", input="\n".join(lines), code=1)
+    assert "4 events published" in result.stdout
+    assert "line 2: the event is too large: " in result.stderr
 
 
 @pytest.mark.kafka

@@ -160,6 +160,20 @@ def test_a_file_cut_in_the_middle_publishes_what_is_whole(tillroll: Tillroll, tm
     assert "cut.ndjson line 2: " in result.stderr
 
 
+def test_an_event_too_large_for_any_log_is_rejected_and_the_others_are_published_once(
+    tillroll: Tillroll, tmp_path: Path
+) -> None:
+    large = received(2, reference="x" * 1_600_000)
+    (tmp_path / "large.ndjson").write_text(ndjson(received(1), large, received(3)))
+    result = tillroll("publish", "large.ndjson", "--rejects", "rejects", code=1)
+    assert "2 events published" in result.stdout
+    assert "large.ndjson line 2: " in result.stderr
+    assert "the event is too large: 1,600,0" in result.stderr
+    assert json.loads((tmp_path / "rejects").read_text().splitlines()[1]) == large
+    nearly = received(4, reference="x" * 999_000)
+    assert "1 event published" in tillroll("publish", "-", input=ndjson(nearly)).stdout
+
+
 def test_a_gzip_file_is_read_and_one_cut_in_the_middle_is_one_line(
     tillroll: Tillroll, tmp_path: Path
 ) -> None:

@@ -17,7 +17,10 @@ from tillroll.contract.envelope import UUID_LENGTH, UUID_TEXT
 from tillroll.contract.registry import CONFLUENT, SINGLE_OBJECT, Contract, EventSchema
 from tillroll.errors import MalformedEvent
 
-__all__ = ["TOMBSTONE", "decode", "encode", "schema_of", "unknown_prefix"]
+__all__ = ["LARGEST_VALUE", "TOMBSTONE", "decode", "encode", "schema_of", "too_large", "unknown_prefix"]
+
+LARGEST_VALUE = 1_000_000
+"""Bytes of an event on any log: what Kafka takes unless told otherwise (max.message.bytes), less the batch around it."""
 
 TOMBSTONE = "the record has no value (a tombstone)"
 
@@ -33,14 +36,22 @@ def encode(schema: EventSchema, event: Mapping[str, Any]) -> bytes:
     """The wire format (Confluent's) of `event`; fields that are absent get their default.
 
     Nothing is converted: a long is an int in 64 bits, not a bool, not 2.0; a time is aware; an id is text.
-    Raises MalformedEvent naming record and field.
+    Raises MalformedEvent naming record and field, or that it is larger than LARGEST_VALUE.
     """
     out = bytearray(schema.prefix)
     try:
         _writer(schema)(out, event)
     except Unfit as unfit:
         raise MalformedEvent(f"{schema.record}{unfit}") from None
+    if len(out) > LARGEST_VALUE:
+        raise too_large(schema.record, len(out))
     return bytes(out)
+
+
+def too_large(record: str, size: int) -> MalformedEvent:
+    """The error for an event of `size` bytes, more than any log is given."""
+    reason = f"is too large: {size:,} bytes of Avro, at most {LARGEST_VALUE:,}; keep documents elsewhere and refer to them"
+    return MalformedEvent(f"{record}: the event {reason}", reason=f"the event {reason}")
 
 
 def decode(value: bytes, contract: Contract) -> tuple[EventSchema, dict[str, Any]]:

@@ -68,7 +68,7 @@ def decode_records(
     """
     decoder = _Decoder(batches, contract, wanted)
     if len(records) < FEWEST_FOR_NATIVE:
-        decoder.take_few(records)
+        decoder.take_one_by_one(records)
         return decoder.result()
     for prefix, rows in _by_prefix(records, CONFLUENT_PREFIX):
         if prefix is not None and prefix.startswith(_SINGLE_OBJECT):
@@ -102,11 +102,10 @@ class _Decoder:
         if schema is None:
             self._reject_all(rows, unknown_prefix(prefix))
         elif self._is_wanted(schema):
-            for frame in self._decoded(schema, rows, len(prefix)):
-                self._keep(schema, frame)
+            self._decode(schema, rows, len(prefix))
 
-    def take_few(self, rows: pl.DataFrame) -> None:
-        """Decode values of any schemas, one after the other: each call of Polars costs as much as ten events."""
+    def take_one_by_one(self, rows: pl.DataFrame) -> None:
+        """Decode values of any schemas, one after the other."""
         found: dict[EventSchema, list[dict[str, Any]]] = {}
         for at, (batch, offset, time, _, value) in enumerate(rows.iter_rows()):
             try:
@@ -132,35 +131,24 @@ class _Decoder:
     def _is_wanted(self, schema: EventSchema) -> bool:
         return self._wanted is None or self._contract.newest_record(schema.record) in self._wanted
 
-    def _decoded(self, schema: EventSchema, rows: pl.DataFrame, skip: int) -> Iterator[pl.DataFrame]:
+    def _decode(self, schema: EventSchema, rows: pl.DataFrame, skip: int) -> None:
         if len(rows) < FEWEST_FOR_NATIVE or not AVAILABLE:
-            yield from self._one_by_one(schema, rows)
+            self.take_one_by_one(rows)
             return
         try:
             frame, whole = from_values(schema, rows["value"].bin.slice(skip))
         except MalformedEvent:
             half = len(rows) // 2
-            yield from self._decoded(schema, rows[:half], skip)
-            yield from self._decoded(schema, rows[half:], skip)
+            self._decode(schema, rows[:half], skip)
+            self._decode(schema, rows[half:], skip)
             return
         whole &= frame["event_id"].str.contains(UUID_TEXT)
+        placed = pl.concat([rows.select(PLACE), frame], how="horizontal")
         if whole.all():
-            yield pl.concat([rows.select(PLACE), frame], how="horizontal")
+            self._keep(schema, placed)
             return
-        yield pl.concat([rows.select(PLACE), frame], how="horizontal").filter(whole)
-        yield from self._one_by_one(schema, rows.filter(~whole))
-
-    def _one_by_one(self, schema: EventSchema, rows: pl.DataFrame) -> Iterator[pl.DataFrame]:
-        kept, events = [], []
-        for at, value in enumerate(rows["value"]):
-            try:
-                events.append(decode(value, self._contract)[1])
-                kept.append(at)
-            except MalformedEvent as error:
-                self._reject(rows, at, str(error))
-        if events:
-            frame = pl.DataFrame(events, schema=frame_schema(schema), orient="row")
-            yield pl.concat([rows.select(PLACE)[kept], frame], how="horizontal")
+        self._keep(schema, placed.filter(whole))
+        self.take_one_by_one(rows.filter(~whole))
 
     def _reject_all(self, rows: pl.DataFrame, reason: str) -> None:
         for at in range(len(rows)):

@@ -18,8 +18,11 @@ def event_ids(value: pl.Expr) -> pl.Expr:
     return pl.when(found.str.contains(UUID_TEXT)).then(found)
 
 
+ASCII_HEX = "^(?:[0-7].)*$"
+
+
 def _text_at(value: pl.Expr, start: int) -> pl.Expr:
-    there = value.bin.slice(start, 1) == UUID_LENGTH
-    return (
-        pl.when(there).then(value.bin.slice(start + 1, 36)).cast(pl.String, strict=False).str.to_lowercase()
-    )
+    """36 bytes as text, null where they are none. Looked at as hex first: a cast of what is no UTF-8 raises, strict or not."""
+    text = value.bin.slice(start + 1, 36)
+    there = (value.bin.slice(start, 1) == UUID_LENGTH) & text.bin.encode("hex").str.contains(ASCII_HEX)
+    return pl.when(there).then(text).cast(pl.String).str.to_lowercase()

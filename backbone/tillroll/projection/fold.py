@@ -1,5 +1,6 @@
 """Folding: events through a projection's handlers into contributions; a bad event never takes the rest down."""
 
+import threading
 import traceback
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -47,6 +48,8 @@ class Folded:
 TakenBack = Callable[[Collection[str]], Collection[str]]
 """Given event_ids, says which of them voids have taken back already."""
 
+
+LONGEST_TEXT = 20_000  # characters of a message or a traceback in a dead letter
 
 EVENT = "_event"
 """The column of Traced rows that says which row of `events` each stems from."""
@@ -159,7 +162,9 @@ class Folder:
             return
         try:
             yield self._void(events, batches, gone) if record == VOID else self._handle(record, events, 1)
-        except (Exception, SystemExit, pl.exceptions.PanicException) as error:  # noqa: BLE001 - a handler may raise anything
+        except BaseException as error:  # a handler may raise anything
+            if isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
+                raise  # it is the user who interrupts
             if len(events) == 1:
                 failures.append(_failed(error, record, events, batches))
                 return
@@ -306,5 +311,19 @@ def _rejected(reject: Reject) -> Failure:
 def _failed(error: BaseException, record: str, event: pl.DataFrame, batches: Sequence[Batch]) -> Failure:
     batch = batches[event["_batch"][0]]
     position = Position(batch.topic, batch.partition, event["_offset"][0])
-    trace = "".join(traceback.format_exception(error))
-    return Failure(position, record, event["event_id"][0], type(error).__name__, str(error), trace)
+    trace = _storable("".join(traceback.format_exception(error)))
+    message = _storable(_message(error))
+    return Failure(position, record, event["event_id"][0], type(error).__name__, message, trace)
+
+
+def _message(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception as worse:  # noqa: BLE001 - a handler may raise an error of its own making
+        return f"its message cannot be had: {type(worse).__name__}"
+
+
+def _storable(text: str) -> str:
+    """`text` as UTF-8 can hold it, cut where it is longer than anybody reads."""
+    cut = text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}... ({len(text):,} characters)"
+    return cut.encode(errors="backslashreplace").decode()

@@ -104,7 +104,7 @@ def _imported(file: Path) -> ModuleType:
     sys.modules[name] = module  # pickling and dataclasses look modules up by name
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise DeclarationError(f"{file} cannot be imported: {type(error).__name__}: {error}") from error
     return module
 

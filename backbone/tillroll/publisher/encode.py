@@ -3,7 +3,7 @@
 import polars as pl
 
 from tillroll.contract.registry import EventSchema, TopicSpec
-from tillroll.contract.wire import encode
+from tillroll.contract.wire import LARGEST_VALUE, encode, too_large
 from tillroll.log.columns import AVAILABLE, to_values
 
 __all__ = ["encode_frame", "key_text"]
@@ -17,8 +17,11 @@ def encode_frame(schema: EventSchema, events: pl.DataFrame) -> list[bytes]:
     names = [field["name"] for field in schema.avro["fields"]]
     if not AVAILABLE:
         return [encode(schema, row) for row in events.select(names).iter_rows(named=True)]
-    prefix = schema.prefix
-    return [prefix + value for value in to_values(schema, events.select(names))]
+    prefix, values = schema.prefix, to_values(schema, events.select(names))
+    largest = len(prefix) + (values.to_frame("value").select(pl.col("value").bin.size().max()).item() or 0)
+    if largest > LARGEST_VALUE:
+        raise too_large(schema.record, largest)
+    return [prefix + value for value in values]
 
 
 def key_text(spec: TopicSpec, columns: list[str]) -> pl.Expr:

@@ -74,7 +74,7 @@ class Verdicts:
     def _skipped(
         self, spans: Mapping[TopicPartition, tuple[int, int]]
     ) -> dict[TopicPartition, list[tuple[int, int]]]:
-        """Per partition that has any, ranges of offsets in its span; one question for all, since they are asked at every step."""
+        """Per partition that has any, ranges of offsets in its span; one question for all, asked at every step."""
         found: dict[TopicPartition, list[tuple[int, int]]] = {}
         if spans:
             columns = zip(*((*origin, *span) for origin, span in spans.items()), strict=True)

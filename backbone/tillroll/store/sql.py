@@ -175,9 +175,9 @@ def moves_table(table: TableSpec, column: Column) -> str:
 class staging:  # noqa: N801 - a namespace of statements for one table
     """Statements that merge reduced contributions of one table.
 
-    Contributions are merged from where they are: copied into `rows`, or given as JSON. That locks every key of the batch, in key order, so
-    that two processes never wait for each other in a circle. A Level's moves are copied into its side table
-    after that, and last go those that a count supersedes: by then the counts of the batch's keys stand still
+    Contributions are merged from where they are: copied into `rows`, or given as JSON. That locks every key of
+    the batch, in key order, so that two processes never wait for each other in a circle. A Level's moves come
+    into its side table after that, and last go those that a count supersedes: by then the counts of the batch's keys stand still
     and all moves that others committed are in sight.
     """
 

@@ -137,7 +137,7 @@ class _Display:
                 traceback.print_exception(done.error)
 
 
-def _told(error: Exception) -> str:
+def _told(error: BaseException) -> str:
     text = " ".join(str(error).split())
     return text if isinstance(error, TillrollError) else f"unexpected {type(error).__name__}: {text}"
 

@@ -153,8 +153,13 @@ class _Chunks:
     def _publish(self, found: list[tuple[_Source, Event]]) -> None:
         try:
             answers = self._publisher.publish([event for _, event in found])
-        except MalformedEvent:  # nothing was appended
-            self._publish(self._encodable(found))
+        except (
+            MalformedEvent
+        ):  # nothing was appended, unless it is the log that refuses what the contract takes
+            encodable = self._encodable(found)
+            if len(encodable) == len(found):
+                raise
+            self._publish(encodable)
             return
         for (source, _), answer in zip(found, answers, strict=True):
             self._count(source, answer)

@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable, Iterator, Sequence
 
+import polars as pl
 import pytest
 from tests.integration.projector.admission import (
     CONTRACT,
@@ -25,7 +26,8 @@ from tillroll.publisher import partition_of
 from tillroll.services.admission.admitter import Admitter
 from tillroll.services.projector import projector as projecting
 from tillroll.services.projector.projector import Projector
-from tillroll.store.admission import Verdicts
+from tillroll.store import admission
+from tillroll.store.admission import CANDIDATES, AdmissionTable, Verdicts
 from tillroll.store.postgres import PostgresStore
 from tillroll.testing.order_free import generated_history, rows_after, stored_rows
 from tillroll.testing.unsettled import UnsettledLog
@@ -35,8 +37,9 @@ Finish = Callable[[Projector, EventLog], int]
 
 @pytest.fixture(autouse=True, params=[0, 1 << 20], ids=["fetched again", "parked"])
 def _what_waits_for_admission(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Much of it is fetched again, little waits in memory."""
+    """Much of it is fetched again and its ids are copied; little waits in memory, its ids go with the statement."""
     monkeypatch.setattr(projecting, "PARKED_BYTES", request.param)
+    monkeypatch.setattr(admission, "FEW_ROWS", request.param - 1)
 
 
 @pytest.fixture
@@ -64,6 +67,19 @@ def test_the_first_of_equal_ids_counts(
     assert admit(admitter) == 5
     assert skipped(store) == set(places[2:])
     assert conflicts(store) == []
+
+
+def test_the_lowest_place_counts_in_whatever_order_they_are_judged(store: PostgresStore) -> None:
+    table = AdmissionTable(store)
+    assert table.lead(STOCK[:2])
+    id_ = received().event_id
+    places = [(id_, table.id_of(origin), at) for origin in STOCK[:2] for at in range(50)]
+    given = pl.DataFrame(places[::-1], schema=CANDIDATES, orient="row")
+    assert table.settle(given, dict.fromkeys(STOCK[:2], 50), lambda repeats: []) == 99
+    table.close()
+    assert skipped(store) == {Position(*origin, at) for origin in STOCK[:2] for at in range(50)} - {
+        Position(*STOCK[0], 0)
+    }
 
 
 @pytest.mark.parametrize("distance", [1, 10, 3_000])
@@ -102,6 +118,17 @@ def test_both_encodings_of_an_id_are_one(
     admit(admitter)
     assert skipped(store) == {Position("stock", 0, 1)}
     assert len(conflicts(store)) == 1  # other bytes, though they mean the same
+
+
+def test_bytes_that_hold_no_id_are_let_through_and_stop_nobody(
+    unsettled: UnsettledLog, store: PostgresStore, admitter: Admitter
+) -> None:
+    good = record(received())
+    damaged = bytearray(good.value)
+    damaged[20] ^= 0xFF  # no UTF-8 any more
+    unsettled.append("stock", 0, [good._replace(value=bytes(damaged)), good, good])
+    assert admit(admitter) == 3
+    assert skipped(store) == {Position("stock", 0, 2)}
 
 
 # --- conflicts ------------------------------------------------------------------------------------------

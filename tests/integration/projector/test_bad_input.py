@@ -2,7 +2,9 @@
 
 import random
 import sys
+from asyncio import CancelledError
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -26,6 +28,22 @@ ORIGIN = TopicPartition("stock", 0)
 TOO_LONG = random.Random("a long key").randbytes(16_384).hex()
 
 
+class Untellable(Exception):
+    """One that fails again when it is told."""
+
+    def __str__(self) -> str:
+        raise ValueError
+
+
+ODD = {
+    "cancelled": CancelledError("told to"),
+    "interrupt": KeyboardInterrupt("told to"),
+    "surrogate": ValueError("a \ud800 and a \x00"),
+    "untellable": Untellable(),
+    "endless": ValueError("x" * 1_000_000),
+}
+
+
 class Noted(Projection):
     """Sums units; "raise" in the reference makes it fail, "exit" makes it end the process."""
 
@@ -40,6 +58,9 @@ class Noted(Projection):
             raise ValueError("told to")
         if (events.polars["reference"] == "exit").any():
             sys.exit("told to")
+        for reference, error in ODD.items():
+            if (events.polars["reference"] == reference).any():
+                raise error
         return events.select("sku", "reference", units="quantity")
 
 
@@ -114,6 +135,31 @@ def test_an_event_that_a_handler_raises_on_is_kept_with_its_reason(
     assert (topic, record, event_id) == ("stock", "StockReceived", bad.event_id)
     assert (error, message) == ("ValueError", "told to")
     assert 'raise ValueError("told to")' in trace
+    assert rows(store) == {"a": 99}
+
+
+@pytest.mark.parametrize(
+    ("reference", "told"),
+    [
+        ("cancelled", "told to"),
+        ("interrupt", "told to"),
+        ("surrogate", "a \\ud800 and a \\x00"),
+        ("untellable", "its message cannot be had: ValueError"),
+        ("endless", "x" * 20_000 + "... (1,000,000 characters)"),
+    ],
+)
+def test_whatever_a_handler_raises_is_kept(
+    log: EventLog, store: PostgresStore, finish: Finish, reference: str, told: str
+) -> None:
+    Publisher(log, CONTRACT).publish(
+        [*(received("a") for _ in range(99)), received("a", reference=reference)]
+    )
+    with ThreadPoolExecutor(
+        1
+    ) as worker:  # as projectors run; only the main thread hears an interrupt of the user
+        worker.submit(project, log, store, finish).result()
+    ((error, message),) = [letter[5:7] for letter in letters(store)]
+    assert (error, message) == (type(ODD[reference]).__name__, told)
     assert rows(store) == {"a": 99}
 
 

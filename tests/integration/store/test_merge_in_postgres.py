@@ -12,6 +12,7 @@ import pytest
 from tillroll.log.port import TopicPartition
 from tillroll.projection.fold import Folded
 from tillroll.projection.merge import reduce
+from tillroll.store import postgres
 from tillroll.store.postgres import PostgresStore
 from tillroll.testing.merge_contract import (
     TABLE,
@@ -28,8 +29,11 @@ from tillroll.testing.merge_contract import (
 EMPTY = "truncate everything_v1.everything, everything_v1.everything__stock__moves, everything_v1.everything__other_stock__moves"
 
 
-@pytest.fixture
-def store(postgres_url: str) -> Iterator[PostgresStore]:
+@pytest.fixture(params=[-1, 1 << 20], ids=["copied", "given"])
+def store(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, postgres_url: str
+) -> Iterator[PostgresStore]:
+    monkeypatch.setattr(postgres, "FEW_ROWS", request.param)
     store = PostgresStore(postgres_url)
     store.install(Everything)
     yield store

@@ -446,3 +446,20 @@ def test_fractions_are_not_summed_since_their_sum_depends_on_order(kind: Any) ->
 
     with pytest.raises(DeclarationError, match="float"):
         declare()
+
+
+class Interrupted(Projection):
+    """The user presses Ctrl-C while a handler is at work."""
+
+    sku: Key[str]
+    units: Sum[int]
+
+    @on(StockReceived)
+    def received(self, events: Frame) -> Frame:
+        """Is interrupted."""
+        raise KeyboardInterrupt
+
+
+def test_an_interrupt_of_the_user_is_no_failure_of_an_event() -> None:
+    with pytest.raises(KeyboardInterrupt):
+        fold(Interrupted, [received("a")])

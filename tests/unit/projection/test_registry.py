@@ -72,3 +72,8 @@ def test_projections_with_views_of_their_own_stand_beside_each_other(tmp_path: P
     found = load_projections([own])
     assert view_names(found["goods_in"]) == ("goods_in", "goods")
     assert view_names(found["arrivals"]) == ("arrived",)
+
+
+def test_a_file_that_exits_is_refused_like_any_that_raises(tmp_path: Path) -> None:
+    with pytest.raises(DeclarationError, match=r"cannot be imported: SystemExit: 4"):
+        load_projections([folder(tmp_path / "own", "import sys\nsys.exit(4)")])

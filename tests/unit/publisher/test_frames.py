@@ -46,6 +46,13 @@ def stands(log: MemoryLog) -> int:
     return sum(log.end_offset(TopicPartition("stock", n)) for n in range(log.partitions("stock")))
 
 
+def test_an_event_too_large_for_any_log_is_refused(publisher: Publisher, log: MemoryLog) -> None:
+    large = frame([ID]).with_columns(reference=pl.lit("x" * 1_000_000))
+    with pytest.raises(MalformedEvent, match="StockReceived: the event is too large: 1,000,0"):
+        publisher.publish_frame("StockReceived", large)
+    assert stands(log) == 0
+
+
 def test_ids_in_canonical_form_are_published(publisher: Publisher, log: MemoryLog) -> None:
     assert publisher.publish_frame("StockReceived", frame([ID])) == Published(new=1)
     assert stands(log) == 1

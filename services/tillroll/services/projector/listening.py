@@ -22,7 +22,7 @@ class Done:
     events: int = 0
     dead: int = 0
     seconds: float = 0.0
-    error: Exception | None = None
+    error: BaseException | None = None
 
     @property
     def rate(self) -> float:

@@ -106,7 +106,7 @@ class Worker:
         start, error = time.monotonic(), None
         try:
             self._in_sessions()
-        except Exception as found:  # noqa: BLE001 - nobody stands above a thread to take its error
+        except BaseException as found:  # noqa: BLE001 - nobody stands above a thread to take its error
             error = found
         self.shared.outage.gives_up(self.done.name)
         self.done = replace(self.done, seconds=time.monotonic() - start, error=error)
