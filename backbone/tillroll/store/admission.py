@@ -5,13 +5,14 @@ projectors that read the same partition at different times see the same events.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
 import polars as pl
 
 from tillroll.database import Connection
-from tillroll.errors import Replaced
+from tillroll.errors import Replaced, TillrollError
 from tillroll.log.port import Batch, TopicPartition
 from tillroll.projection.fold import Failure
 from tillroll.store.postgres import FEW_ROWS, PostgresStore, bury, copy_frame
@@ -150,8 +151,11 @@ class AdmissionTable:
         return next(origin for origin, held in self._held.items() if held.id == id_)
 
     def close(self) -> None:
-        """Give up the office."""
+        """Give up the office; it is free on return, while a server takes its time over a connection that ends."""
         if self._connection is not None:
+            with suppress(TillrollError), self._store.database.translated():
+                if not self._connection.closed:
+                    self._connection.execute("select pg_advisory_unlock(%s)", [OFFICE_LOCK])
             self._connection.close()
             self._connection = None
 

@@ -143,3 +143,19 @@ def test_what_is_admitted_never_goes_back(store: PostgresStore) -> None:
         table.settle(nothing, {STOCK[1]: 2, STOCK[0]: 3}, lambda repeats: [])
     assert table.positions(STOCK[:2]) == Verdicts(store).admitted(STOCK[:2]) == {STOCK[0]: 5, STOCK[1]: 1}
     table.close()
+
+
+def test_the_office_is_free_once_it_is_given_up(
+    store: PostgresStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long the server takes over the connection that ends."""
+    first, second = AdmissionTable(store), AdmissionTable(store)
+    assert first.lead([])
+    ending = first._connection
+    assert ending is not None
+    with monkeypatch.context() as slow:
+        slow.setattr(ending, "close", lambda: None)
+        first.close()
+    assert second.lead([])
+    second.close()
+    ending.close()
