@@ -246,6 +246,13 @@ def test_show_says_in_plain_words_what_it_is_and_what_to_do(failed: Tillroll) ->
     ]
 
 
+def test_a_list_of_a_name_that_nothing_has_is_refused(failed: Tillroll) -> None:
+    said = failed("dead-letters", "list", "pikcy", code=2).stderr
+    assert "there is no projection 'pikcy'; there are admission, channel_sales" in said
+    assert "picky" in said
+    assert letters(failed, "admission") == []
+
+
 def test_show_holds_the_event_as_it_was_published(failed: Tillroll) -> None:
     (letter,) = letters(failed)
     event = json.loads(failed("dead-letters", "show", letter["id"], "--json").stdout)["event"]

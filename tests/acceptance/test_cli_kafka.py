@@ -2,14 +2,18 @@
 
 import json
 import random
+import re
 import uuid
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from click.testing import Result
+from tests.topics import delete_before
 
 from tillroll import settings
+from tillroll.log.kafka import KafkaLog
+from tillroll.log.port import TopicPartition
 
 Tillroll = Callable[..., Result]
 Rows = Callable[..., list[dict[str, Any]]]
@@ -21,12 +25,11 @@ def on_kafka(tillroll: Tillroll, kafka_address: str, monkeypatch: pytest.MonkeyP
     return tillroll
 
 
-@pytest.mark.kafka
-def test_duplicates_count_once_and_a_conflict_is_told_with_what_to_do(on_kafka: Tillroll, rows: Rows) -> None:
-    sku, event_id = f"shoe-{uuid.uuid4()}", str(uuid.uuid4())
-    event = {
+def stock(sku: str) -> dict[str, Any]:
+    """Three received at store-7."""
+    return {
         "type": "StockReceived",
-        "event_id": event_id,
+        "event_id": str(uuid.uuid4()),
         "source": "wms",
         "channel": "warehouse",
         "occurred_at": "2026-03-14T09:30:00Z",
@@ -34,6 +37,13 @@ def test_duplicates_count_once_and_a_conflict_is_told_with_what_to_do(on_kafka: 
         "location_id": "store-7",
         "quantity": 3,
     }
+
+
+@pytest.mark.kafka
+def test_duplicates_count_once_and_a_conflict_is_told_with_what_to_do(on_kafka: Tillroll, rows: Rows) -> None:
+    sku = f"shoe-{uuid.uuid4()}"
+    event = stock(sku)
+    event_id = event["event_id"]
     for told in (event, event, event | {"quantity": 4}):
         on_kafka("publish", "-", input=json.dumps(told))
     on_kafka("project", "store_availability", "--once")
@@ -54,6 +64,28 @@ def test_duplicates_count_once_and_a_conflict_is_told_with_what_to_do(on_kafka: 
     assert told["projections"][0]["lag"] == 0
     assert told["admission"]["lag"] == 0
     assert told["admission"]["dead_letters"] >= 1
+
+
+@pytest.mark.kafka
+def test_a_new_store_on_a_log_that_let_go_of_events_goes_on_as_it_is_told_to(
+    on_kafka: Tillroll, rows: Rows, kafka_address: str
+) -> None:
+    skus = [f"shoe-{uuid.uuid4()}" for _ in range(8)]
+    on_kafka("publish", "-", input="\n".join(json.dumps(stock(sku)) for sku in skus))
+    log = KafkaLog(kafka_address)
+    for n in range(log.partitions("stock")):
+        delete_before(kafka_address, "stock", n, log.end_offset(TopicPartition("stock", n)))
+    log.close()
+    kept = f"shoe-{uuid.uuid4()}"
+    on_kafka("publish", "-", input=json.dumps(stock(kept)))
+    refused = on_kafka("project", "products", "store_availability", "--once", "--json", code=1)
+    told = {each["projection"]: each for each in json.loads(refused.stdout)["projections"]}
+    assert told["products"]["error"] is None
+    assert "events are missing" in told["store_availability"]["error"]
+    (advice,) = re.findall(r"`tillroll (replay rebuild [^`]*)`", told["store_availability"]["error"])
+    on_kafka(*advice.split())
+    on_kafka("replay", "promote", "store_availability", "--force")
+    assert [row["on_hand"] for row in rows("store_availability", f"sku={kept}")] == [3]
 
 
 @pytest.mark.kafka

@@ -55,15 +55,32 @@ def test_events_are_published_and_counted(tillroll: Tillroll) -> None:
         "conflicts": 0,
         "rejects": 0,
         "rejected": [],
+        "repeated": [],
     }
 
 
 def test_the_same_event_again_is_a_duplicate_and_told_so(tillroll: Tillroll) -> None:
     tillroll("publish", "-", input=ndjson(received(1)))
     result = tillroll("publish", "-", input=ndjson(received(1), received(2), received(2)))
-    assert result.stdout.splitlines()[:2] == [
-        "1 event published",
-        "2 duplicates: in the log already, nothing added",
+    first, second = (received(n)["event_id"] for n in (1, 2))
+    told = result.stdout.splitlines()
+    assert told[:2] == ["1 event published", "2 duplicates: in the log already, nothing added"]
+    assert [re.sub(r"/\d+ offset \d+$", "", line) for line in told[2:]] == [
+        f"  - line 1: event_id {first} stands at stock",
+        f"  - line 3: event_id {second} stands at stock",
+    ]
+
+
+def test_of_many_duplicates_some_are_named(tillroll: Tillroll) -> None:
+    tillroll("publish", "-", input=ndjson(*(received(n) for n in range(30))))
+    again = ndjson(*(received(n) for n in range(30)))
+    assert tillroll("publish", "-", input=again).stdout.splitlines()[-1] == (
+        "  and 27 more; --json names 20 of them"
+    )
+    told = json.loads(tillroll("publish", "-", "--json", input=again).stdout)
+    assert told["duplicates"] == 30
+    assert [(repeat["line"], repeat["event_id"]) for repeat in told["repeated"]] == [
+        (n + 1, received(n)["event_id"]) for n in range(20)
     ]
 
 

@@ -21,12 +21,14 @@ from tillroll.errors import (
     PositionOutOfRange,
     TillrollError,
     TopicMissing,
+    UsageError,
 )
 
 __all__ = ["Connector", "translated"]
 
 OLDEST_BROKER = (2, 1)  # the first with zstd
 CONNECT_SECONDS = 10.0
+LAST_PORT = 65_535
 RETRY_SECONDS = 0.05
 
 _T = TypeVar("_T")
@@ -104,12 +106,13 @@ class Connector:
     """Makes clients of one Kafka cluster.
 
     address: host:port, several with commas. options: kafka-python's own, given to every client (security_protocol,
-    sasl_mechanism, ssl_cafile, ...).
+    sasl_mechanism, ssl_cafile, ...). Raises UsageError where the address cannot be one.
     """
 
     def __init__(self, address: str, timeout: float, options: Mapping[str, Any]):
         self.address, self.timeout = address, timeout
         self._servers = [server.strip() for server in address.split(",")]
+        self._places = [_place(server, address) for server in self._servers]
         self._options = dict(options)
 
     def open(self, kind: Callable[..., Any], **config: Any) -> Any:
@@ -164,14 +167,9 @@ class Connector:
         """Say at once that nobody listens, instead of after all of kafka-python's attempts."""
         if "proxy_url" in self._options:
             return
-        for server in self._servers:
-            host, _, port = server.rpartition(":")
-            if not host or not port.isdigit():
-                raise ConfigurationError(
-                    f"{self.address!r} is no address of Kafka; it is host:port[,host:port]"
-                )
+        for place in self._places:
             try:
-                socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()
+                socket.create_connection(place, CONNECT_SECONDS).close()
             except OSError as error:
                 refusal = error
             else:
@@ -186,6 +184,16 @@ class Connector:
             raise ConfigurationError(
                 f"Kafka at {self.address} is version {found}; tillroll needs {needed} or newer"
             )
+
+
+def _place(server: str, address: str) -> tuple[str, int]:
+    """Host and port of one of the servers of `address`."""
+    host, _, port = server.rpartition(":")
+    if not host or not port.isdecimal() or not 0 < int(port) <= LAST_PORT:
+        raise UsageError(
+            f"{address!r} is no address of Kafka; it is host:port[,host:port], with ports from 1 to {LAST_PORT}"
+        )
+    return host.strip("[]"), int(port)
 
 
 def translated(error: Exception, address: str) -> TillrollError:

@@ -101,10 +101,12 @@ class AdmissionTable:
         self._connection: Connection | None = None
         self._held: dict[TopicPartition, _Held] = {}
 
-    def lead(self, origins: Iterable[TopicPartition]) -> bool:
+    def lead(self, origins: Iterable[TopicPartition], start_of: Callable[[TopicPartition], int]) -> bool:
         """Become the active admitter, if nobody is; False where somebody is.
 
-        The epoch of every partition is raised, so that a predecessor who does not know yet commits nothing.
+        The epoch of every partition is raised, so that a predecessor who does not know yet commits nothing. start_of:
+        the offset at which the log begins by now. What it let go of before that can be judged no more and counts as
+        admitted; a projector that stands before it refuses by itself.
         """
         with self._store.connection():
             connection = self._store.database.connect()
@@ -115,7 +117,7 @@ class AdmissionTable:
         connection.execute("set synchronous_commit = off")  # docs/decisions/0013
         connection.execute(_STAGE)
         for origin in sorted(origins):
-            row = connection.execute(_CLAIM, list(origin)).fetchone()
+            row = connection.execute(_CLAIM, [*origin, start_of(origin)]).fetchone()
             assert row is not None
             self._held[origin] = _Held(*row)
         self._connection = connection
@@ -229,8 +231,9 @@ _SKIPPED = """
      order by 3"""
 
 _CLAIM = """
-    insert into tillroll.admitted as a (topic, partition, next_offset, epoch) values (%s, %s, 0, 1)
-        on conflict (topic, partition) do update set epoch = a.epoch + 1
+    insert into tillroll.admitted as a (topic, partition, next_offset, epoch) values (%s, %s, %s, 1)
+        on conflict (topic, partition) do update
+            set epoch = a.epoch + 1, next_offset = greatest(a.next_offset, excluded.next_offset)
     returning id, next_offset, epoch"""
 
 _STAGE = """

@@ -7,7 +7,7 @@ from tillroll.errors import UsageError
 from tillroll.log.port import Position
 from tillroll.store.postgres import DeadLetter, PostgresStore
 
-__all__ = ["ADMISSION", "FIELDS", "count", "discard", "find", "get"]
+__all__ = ["ADMISSION", "FIELDS", "count", "discard", "find", "get", "names"]
 
 ADMISSION = ""
 """The projection of dead letters that admission wrote: conflicts of event_id."""
@@ -52,6 +52,12 @@ def find(
             | {f"{name}_s": values for name, values in wanted.items()},
         ).fetchall()
     return [_letter(row) for row in rows]
+
+
+def names(store: PostgresStore) -> set[str]:
+    """The projections that have a version in the store."""
+    with store.connection() as connection:
+        return {row[0] for row in connection.execute("select name from tillroll.projections")}
 
 
 def _field(name: str) -> str:

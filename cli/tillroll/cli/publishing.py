@@ -19,7 +19,8 @@ from tillroll.publisher.references import hashed
 __all__ = ["PublishResult", "Reject", "publish_files"]
 
 CHUNK = 5_000  # lines at a time: as many as a batch of the log takes
-MOST_TOLD = 20  # rejects that are told one by one
+MOST_TOLD = 20  # rejects, and duplicates, that are told one by one
+MOST_SHOWN = 3  # duplicates shown to a person: most often it is a file published again
 COMMENT = b"#"
 
 
@@ -36,9 +37,25 @@ class Reject:
         return f"{self.file} line {self.line}: {f'{self.field} ' if self.field else ''}{self.reason}"
 
 
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """A line whose event the log holds already: where the line is, and where the event stands."""
+
+    file: str
+    line: int
+    event_id: str
+    topic: str
+    partition: int
+    offset: int
+
+    def __str__(self) -> str:
+        at = f"{self.topic}/{self.partition} offset {self.offset}"
+        return f"{self.file} line {self.line}: event_id {self.event_id} stands at {at}"
+
+
 @dataclass
 class PublishResult:
-    """What became of the lines. rejected: the first ones; all are counted in `rejects`.
+    """What became of the lines. rejected, repeated: the first ones; all are counted in `rejects` and `duplicates`.
 
     conflicts: events refused because the log holds other content under their event_id; part of `rejects` too.
     """
@@ -48,6 +65,7 @@ class PublishResult:
     conflicts: int = 0
     rejects: int = 0
     rejected: list[Reject] = field(default_factory=list)
+    repeated: list[Repeat] = field(default_factory=list)
 
     @property
     def exit_code(self) -> int:
@@ -59,6 +77,10 @@ class PublishResult:
         yield f"{count(self.published, 'event')} published"
         if self.duplicates:
             yield f"{count(self.duplicates, 'duplicate')}: in the log already, nothing added"
+            shown = self.repeated[:MOST_SHOWN]
+            yield from (f"  {repeat}" for repeat in shown)
+            if self.duplicates > len(shown):
+                yield f"  and {self.duplicates - len(shown):,} more; --json names {len(self.repeated)} of them"
         if self.conflicts:
             yield f"{count(self.conflicts, 'conflict')}: the log holds other content under the same event_id"
         if self.rejects:
@@ -161,8 +183,8 @@ class _Chunks:
                 raise
             self._publish(encodable)
             return
-        for (source, _), answer in zip(found, answers, strict=True):
-            self._count(source, answer)
+        for (source, event), answer in zip(found, answers, strict=True):
+            self._count(source, event, answer)
 
     def _encodable(self, found: list[tuple[_Source, Event]]) -> list[tuple[_Source, Event]]:
         """Those that the contract can encode; the others are rejected."""
@@ -188,7 +210,7 @@ class _Chunks:
             where = "the rejects file has all" if self._rejects else "--rejects FILE keeps them all"
             self._display.say(f"{count(untold, 'more line')} rejected; {where}")
 
-    def _count(self, source: _Source, answer: Appended) -> None:
+    def _count(self, source: _Source, event: Event, answer: Appended) -> None:
         if answer.conflict:
             at = answer.position
             reason = (
@@ -199,6 +221,10 @@ class _Chunks:
             self._reject(source, "event_id", reason)
         elif answer.duplicate:
             self._result.duplicates += 1
+            if len(self._result.repeated) < MOST_TOLD:
+                self._result.repeated.append(
+                    Repeat(source.file, source.number, event.event_id, *answer.position)
+                )
         else:
             self._result.published += 1
 

@@ -1,7 +1,6 @@
 """`tillroll query`."""
 
 import csv
-import sys
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
@@ -12,6 +11,7 @@ import click
 from tillroll.cli.moments import say_failures, slice_of, with_times
 from tillroll.cli.options import Given, with_options
 from tillroll.cli.output import as_json, cell, say, table
+from tillroll.cli.streams import results
 from tillroll.errors import UsageError
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def query(
     with answered(given, question, as_of, known_at) as answer:
         lines = json_lines(answer) if given.json else csv_lines(answer) if as_csv else _table(answer, shorten)
         for line in lines:
-            sys.stdout.write(line)
+            results().write(line)
 
 
 def answered(

@@ -1,10 +1,31 @@
-"""Standard streams that are closed, by whoever started the command or by whoever read its output."""
+"""Standard streams: one for results alone, and what to do where one is closed."""
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from contextvars import ContextVar
 from typing import TextIO, cast
 
-__all__ = ["drop_output", "open_missing"]
+__all__ = ["drop_output", "for_results_alone", "open_missing", "results"]
+
+_kept: ContextVar[TextIO] = ContextVar("results")
+
+
+@contextmanager
+def for_results_alone() -> Iterator[None]:
+    """Keep stdout for results: what anything else prints, such as the code of a projection, goes to stderr."""
+    token = _kept.set(sys.stdout)
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        _kept.reset(token)
+
+
+def results() -> TextIO:
+    """Where results are written."""
+    return _kept.get(sys.stdout)
 
 
 def open_missing() -> None:

@@ -21,6 +21,7 @@ from tillroll.errors import (
     PositionOutOfRange,
     TillrollError,
     TopicMissing,
+    UsageError,
 )
 from tillroll.log.kafka import KafkaLog
 from tillroll.log.kafka_client import translated
@@ -95,10 +96,12 @@ def test_an_address_where_nobody_listens_is_named_at_once() -> None:
     assert time.monotonic() - started < 5
 
 
-@pytest.mark.parametrize("address", ["nowhere", "host:port", "a.b:9092,c"])
-def test_an_address_that_is_none_is_a_setting_to_mend(address: str) -> None:
-    with pytest.raises((ConfigurationError, LogUnavailable), match=address):
-        KafkaLog(address).partitions("orders")
+@pytest.mark.parametrize(
+    "address", ["", "nowhere", "host:port", "a.b:9092,c", ":9092", "a:0", "a:65536", "a:²"]
+)
+def test_an_address_that_is_none_is_refused_before_anything_is_opened(address: str) -> None:
+    with pytest.raises(UsageError, match=f"'{address}' is no address of Kafka"):
+        KafkaLog(address)
 
 
 def test_the_client_is_silent_on_stderr() -> None:

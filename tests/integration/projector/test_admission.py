@@ -71,7 +71,7 @@ def test_the_first_of_equal_ids_counts(
 
 def test_the_lowest_place_counts_in_whatever_order_they_are_judged(store: PostgresStore) -> None:
     table = AdmissionTable(store)
-    assert table.lead(STOCK[:2])
+    assert table.lead(STOCK[:2], lambda origin: 0)
     id_ = received().event_id
     places = [(id_, table.id_of(origin), at) for origin in STOCK[:2] for at in range(50)]
     given = pl.DataFrame(places[::-1], schema=CANDIDATES, orient="row")

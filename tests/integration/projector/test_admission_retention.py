@@ -70,6 +70,36 @@ def test_a_repeat_of_an_event_that_is_gone_is_a_duplicate(
     assert Verdicts(store).admitted(STOCK[1:2]) == {STOCK[1]: 3}
 
 
+def test_a_new_store_admits_what_the_log_still_has(
+    log: Trimmed, store: PostgresStore, admitter: Admitter
+) -> None:
+    kept = received()
+    put(log, 0, received(), received())
+    put(log, 0, kept)
+    put(log, 1, received(), kept)
+    log.starts[STOCK[0]] = 2
+    assert admit(admitter) == 3
+    assert Verdicts(store).admitted(STOCK[:3]) == {STOCK[0]: 3, STOCK[1]: 2, STOCK[2]: 0}
+    assert len(skipped(store)) == 1
+
+
+def test_admission_goes_on_behind_what_it_never_saw(
+    log: Trimmed, store: PostgresStore, admitter: Admitter
+) -> None:
+    put(log, 0, received())
+    admit(admitter)
+    admitter.close()
+    put(log, 0, received(), received())
+    put(log, 0, received())
+    log.starts[STOCK[0]] = 3
+    assert admit(admitter) == 1
+    assert Verdicts(store).admitted(STOCK[:1]) == {STOCK[0]: 4}
+    admitter.close()
+    log.starts[STOCK[0]] = 1  # never taken back
+    assert admit(admitter) == 0
+    assert Verdicts(store).admitted(STOCK[:1]) == {STOCK[0]: 4}
+
+
 def test_conflicts_with_events_that_are_held_are_found_beside_those_that_are_gone(
     log: Trimmed, store: PostgresStore, admitter: Admitter
 ) -> None:

@@ -136,7 +136,7 @@ def test_partitions_that_went_and_came_back_go_on_where_they_are_admitted(
 
 def test_what_is_admitted_never_goes_back(store: PostgresStore) -> None:
     table = AdmissionTable(store)
-    assert table.lead(STOCK)
+    assert table.lead(STOCK, lambda origin: 0)
     nothing = CANDIDATES.to_frame()
     table.settle(nothing, {STOCK[0]: 5, STOCK[1]: 1}, lambda repeats: [])
     with pytest.raises(Replaced, match="stock/0 was read from before what is admitted"):
@@ -150,12 +150,12 @@ def test_the_office_is_free_once_it_is_given_up(
 ) -> None:
     """However long the server takes over the connection that ends."""
     first, second = AdmissionTable(store), AdmissionTable(store)
-    assert first.lead([])
+    assert first.lead([], lambda origin: 0)
     ending = first._connection
     assert ending is not None
     with monkeypatch.context() as slow:
         slow.setattr(ending, "close", lambda: None)
         first.close()
-    assert second.lead([])
+    assert second.lead([], lambda origin: 0)
     second.close()
     ending.close()

@@ -1,4 +1,4 @@
-"""The embedded server is killed, and whoever comes next starts it again."""
+"""The embedded server, or who uses it, is killed: whoever comes next starts it again, and stops it at the end."""
 
 import os
 import signal
@@ -47,14 +47,36 @@ def test_a_server_killed_under_us_is_up_when_we_ask_again(data: Path) -> None:
 
 
 def test_a_server_killed_with_its_user_is_up_for_the_next_one(data: Path) -> None:
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    command = [sys.executable, "-W", "ignore", "-c", LIVES, str(data)]
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as user:
-        assert user.stdout is not None
-        assert user.stdout.readline() == "up\n"
+    with _user(data) as user:
         _kill_server(data)
         user.kill()
         assert _answers(embedded_postgres(data))
+
+
+def _user(data: Path, then: str = "") -> subprocess.Popen[str]:
+    """A process that uses the server, up."""
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-W", "ignore", "-c", then or LIVES, str(data)]
+    user = subprocess.Popen(
+        command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert user.stdout is not None
+    assert user.stdout.readline() == "up\n"
+    return user
+
+
+@pytest.mark.parametrize("killed_first", [True, False], ids=["killed before", "killed while the other runs"])
+def test_a_killed_user_does_not_keep_the_server_up(tmp_path: Path, killed_first: bool) -> None:
+    with _user(tmp_path) as killed:
+        if killed_first:
+            killed.kill()
+            killed.wait()
+        with _user(tmp_path, LIVES.replace("time.sleep(60)", "sys.stdin.read()")) as last:
+            killed.kill()
+            killed.wait()
+            assert (tmp_path / "postgres" / "postmaster.pid").exists()
+            last.communicate("")
+    assert not (tmp_path / "postgres" / "postmaster.pid").exists()
 
 
 def test_a_server_that_cannot_come_back_is_an_error_after_a_while(

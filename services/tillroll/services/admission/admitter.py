@@ -53,7 +53,7 @@ class Admitter:
 
     def _lead(self) -> bool:
         origins = [TopicPartition(t, n) for t in self._topics for n in range(self._log.partitions(t))]
-        if not self._table.lead(origins):
+        if not self._table.lead(origins, self._log.start_offset):
             return False
         self._subscription = self._log.subscribe(
             self._topics, self._store.group("tillroll_admission"), self._table.positions, lambda lost: None

@@ -3,6 +3,7 @@
 import os
 import pickle
 import signal
+import sys
 import threading
 from collections.abc import Callable
 from multiprocessing import connection, get_context, parent_process
@@ -68,6 +69,7 @@ class Processes:
 
 def _serve(pipe: Connection, work: Callable[..., None], args: tuple[Any, ...]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent too, which ends us
+    sys.stdout = sys.stderr  # what handlers print must not get among the parent's results
     threading.Thread(target=_end_with_parent, daemon=True).start()
     error = None
     try:
