@@ -136,6 +136,60 @@ def test_the_story_of_a_bug(tillroll: Tillroll, rows: Rows) -> None:
     assert log[-1]["reason"] == "adjustments had lost their sign"
 
 
+def test_the_events_behind_a_changed_row_are_named(tillroll: Tillroll) -> None:
+    write(MENDED)
+    tillroll("replay", "rebuild", "shelf")
+    found = json.loads(tillroll("replay", "compare", "shelf", "--events", "--json").stdout)
+    (row,) = found["events"]
+    assert (row["table"], row["key"]) == ("shelf", {"sku": "sku-1"})
+    gave = [(e["record"], e["live"], e["candidate"], e["differs"]) for e in row["events"]]
+    came, lost = [{"units": 10}], [{"units": 3}]
+    assert gave == [("StockReceived", came, came, False)] * 4 + [
+        ("StockAdjusted", lost, [{"units": -3}], True)
+    ]
+    last = row["events"][-1]
+    assert last["event_id"] == received(100)["event_id"]
+    assert last["topic"] == "stock"
+    assert sum(e["candidate"][0]["units"] for e in row["events"]) == 37  # the cell of the candidate
+
+    told = tillroll("replay", "compare", "shelf", "--events").stdout
+    assert "behind shelf sku=sku-1:" in told
+    (line,) = (line for line in told.splitlines() if "StockAdjusted" in line)
+    assert "units=3" in line
+    assert "units=-3" in line
+    assert "events" not in tillroll("replay", "compare", "shelf").stdout
+
+
+def test_of_many_events_behind_a_row_those_that_differ_are_shown(tillroll: Tillroll) -> None:
+    publish(tillroll, *((n, "sku-1", 1) for n in range(200, 240)), adjusted=[(300, "sku-1", -1)])
+    write(MENDED)
+    tillroll("replay", "rebuild", "shelf")
+    told = tillroll("replay", "compare", "shelf", "--events").stdout
+    assert told.count("StockAdjusted") == 2
+    assert told.count("StockReceived") == 18
+    assert "and 26 more; --json has all" in told
+    found = json.loads(tillroll("replay", "compare", "shelf", "--events", "--json").stdout)
+    assert len(found["events"][0]["events"]) == 46
+
+
+def test_events_after_the_comparison_and_rows_that_one_side_lacks(tillroll: Tillroll) -> None:
+    """A handler that the live code does not have gives nothing there."""
+    without = MENDED[: MENDED.index("    @on(StockAdjusted)")]
+    write(without)
+    publish(tillroll, adjusted=[(400, "sku-9", -2)])
+    tillroll("replay", "rebuild", "shelf")
+    found = json.loads(tillroll("replay", "compare", "shelf", "--events", "--json").stdout)
+    behind = {row["key"]["sku"]: row["events"] for row in found["events"]}
+    assert [(e["live"], e["candidate"]) for e in behind["sku-9"]] == [([{"units": 2}], [])]
+    assert len(behind["sku-2"]) == 5
+
+
+def test_what_a_candidate_that_begins_later_lacks_is_said(tillroll: Tillroll) -> None:
+    tillroll("replay", "rebuild", "shelf", "--from", "2100-01-01")
+    told = tillroll("replay", "compare", "shelf").stdout
+    assert "the candidate begins at 2100-01-01: what happened before may be all that differs" in told
+
+
 def test_the_same_code_gives_no_difference(tillroll: Tillroll) -> None:
     tillroll("replay", "rebuild", "shelf", "--processes", "2")
     assert "the rows are the same" in tillroll("replay", "compare", "shelf").stdout

@@ -1,4 +1,4 @@
-"""One row of a table through history: the cells explained, and how it changed event by event."""
+"""Rows of a table through history: the cells explained, and how one changed event by event."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,7 +19,7 @@ from tillroll.projection.fold import Folder, Traced
 from tillroll.projection.merge import AT, ORDER, TableDeltas, contributions, finish, reduce
 from tillroll.store.reading import ViewColumn, typed
 
-__all__ = ["Change", "changes", "explained", "key_of", "parts_of", "table_of"]
+__all__ = ["Change", "changes", "explained", "key_of", "parts_of", "parts_of_rows", "table_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +91,24 @@ def parts_of(
     slice_: Slice,
 ) -> RowParts:
     """What the events of the slice gave to the row; of the others only those are decoded that hold its key's text."""
-    parts, tracer = RowParts(table, key), _Tracer(history, projection)
-    texts = texts_of(projection, history.contract, table, key)
-    for chunk in history.scan(projection.records(), slice_, [texts] if texts else None):
-        parts.take(tracer.trace(chunk), chunk.batches)
+    (parts,) = parts_of_rows(history, projection, [(table, key)], slice_)
     return parts
+
+
+def parts_of_rows(
+    history: History,
+    projection: type[Projection],
+    rows: Sequence[tuple[TableSpec, Mapping[str, Any]]],
+    slice_: Slice,
+) -> list[RowParts]:
+    """The same of several rows, table and key each, in one reading."""
+    found, tracer = [RowParts(table, key) for table, key in rows], _Tracer(history, projection)
+    texts = [texts_of(projection, history.contract, table, key) for table, key in rows]
+    for chunk in history.scan(projection.records(), slice_, texts if all(texts) else None):
+        traced = tracer.trace(chunk)
+        for parts in found:
+            parts.take(traced, chunk.batches)
+    return found
 
 
 class _Tracer:

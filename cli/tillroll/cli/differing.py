@@ -1,14 +1,21 @@
 """Two versions' rows side by side, for people."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from dataclasses import asdict
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
 from tillroll.cli.output import cell, table
 
 if TYPE_CHECKING:
+    from tillroll.history.behind import Behind
+    from tillroll.services.replay.compare import RowEvents
     from tillroll.store.comparing import Changed, TableDifference
 
-__all__ = ["difference_table", "sample_tables"]
+__all__ = ["difference_table", "event_tables", "row_events", "sample_tables"]
+
+EVENTS = 20
+"""Events behind a row that a table shows, those that tell the rules apart first; JSON gives all."""
 
 
 def difference_table(tables: "Iterable[TableDifference]", left: str, right: str) -> Iterator[str]:
@@ -31,6 +38,71 @@ def sample_tables(samples: "Mapping[str, Sequence[Changed]]", left: str, right: 
             yield from table(("key", "column", left, right), [line for row in rows for line in _lines(row)])
 
 
+def event_tables(rows: "Iterable[RowEvents]", left: str, right: str) -> Iterator[str]:
+    """The events behind each row, and what each gave to it."""
+    for row in rows:
+        shown = sorted(sorted(row.events, key=_alike)[:EVENTS], key=_when)
+        yield ""
+        yield f"behind {row.table} {_key(row.key)}:"
+        yield from table(
+            ("occurred_at", "event", "place", f"{left} gives", f"{right} gives", "event_id"),
+            [
+                (
+                    each.occurred_at,
+                    _event(each),
+                    _place(each),
+                    _given(each.live),
+                    _given(each.candidate),
+                    each.event_id,
+                )
+                for each in shown
+            ],
+        )
+        if more := len(row.events) - len(shown):
+            yield f"and {more:,} more; --json has all"
+
+
+def row_events(row: "RowEvents") -> dict[str, Any]:
+    """The row and its events as an object."""
+    return {"table": row.table, "key": row.key, "events": [_object(each) for each in row.events]}
+
+
+def _object(event: "Behind") -> dict[str, Any]:
+    found = asdict(event)
+    return {
+        **event.position._asdict(),
+        **{k: v for k, v in found.items() if k != "position"},
+        "differs": event.differs,
+    }
+
+
+def _alike(event: "Behind") -> bool:
+    return not event.differs
+
+
+def _when(event: "Behind") -> tuple[datetime, datetime]:
+    return event.occurred_at, event.recorded_at
+
+
+def _event(event: "Behind") -> str:
+    return event.record if event.weight > 0 else f"{event.record} (voided)"
+
+
+def _place(event: "Behind") -> str:
+    return f"{event.position.topic}/{event.position.partition} {event.position.offset}"
+
+
+def _given(rows: Iterable[Mapping[str, Any]]) -> str:
+    """What an event gave, column by column; nothing where it gave none."""
+    return "; ".join(
+        " ".join(f"{name}={cell(value)}" for name, value in row.items()) or "a row" for row in rows
+    )
+
+
+def _key(key: Mapping[str, Any]) -> str:
+    return " ".join(f"{name}={cell(value)}" for name, value in key.items())
+
+
 def _columns(told: "TableDifference") -> str:
     if not told.comparable:
         return "another key: rows cannot be matched" if told.added is None else ""
@@ -39,7 +111,7 @@ def _columns(told: "TableDifference") -> str:
 
 def _lines(row: "Changed") -> Iterator[tuple[str, str, str, str]]:
     """A line per column that differs; one line where a row is missing on one side."""
-    key = " ".join(f"{name}={cell(value)}" for name, value in row.key.items())
+    key = _key(row.key)
     if row.live is None or row.candidate is None:
         yield key, "(row)", "" if row.live is None else "there", "" if row.candidate is None else "there"
         return

@@ -125,6 +125,7 @@ def cancel(given: Given, name: str, reason: str | None) -> None:
     show_default=True,
     help="Differing rows to show, per table.",
 )
+@click.option("--events", is_flag=True, help="Name the events behind the rows shown.")
 @click.option(
     "--parquet",
     type=click.Path(path_type=Path, file_okay=False),
@@ -132,10 +133,11 @@ def cancel(given: Given, name: str, reason: str | None) -> None:
     help="Write all differing rows into this folder, a file per table.",
 )
 @with_options("log", "store")
-def compare(given: Given, name: str, samples: int, parquet: Path | None) -> None:
+def compare(given: Given, name: str, samples: int, events: bool, parquet: Path | None) -> None:
     """What readers of NAME would see differently, row by row, at one and the same position.
 
-    The live version is not stopped for it. Exit code 0 whether or not anything differs.
+    The live version is not stopped for it. Exit code 0 whether or not anything differs. --events reads the log for
+    what stands behind the rows shown: of each event, what it gave to the row by the live code and by the candidate's.
     """
     from tillroll.services.replay.compare import comparing
 
@@ -148,7 +150,8 @@ def compare(given: Given, name: str, samples: int, parquet: Path | None) -> None
             if t.comparable and not t.same
         }
         written = _write(compared, parquet) if parquet is not None else []
-    show(given, Difference(found, rows, written))
+    behind = compared.behind(given.history(), rows) if events else []
+    show(given, Difference(found, rows, behind, written))
 
 
 def _write(compared: "Compared", folder: Path) -> list[Path]:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tillroll.cli.differing import difference_table, sample_tables
+from tillroll.cli.differing import difference_table, event_tables, row_events, sample_tables
 from tillroll.cli.output import as_json, count, say, table
 
 if TYPE_CHECKING:
-    from tillroll.services.replay.compare import Comparison
+    from tillroll.services.replay.compare import Comparison, RowEvents
     from tillroll.services.replay.estimate import Estimate
     from tillroll.services.replay.promote import Entry, Switched
     from tillroll.services.replay.rebuild import Filled
@@ -119,6 +119,7 @@ class Difference:
 
     found: "Comparison"
     samples: "Mapping[str, Sequence[Changed]]"
+    events: "Sequence[RowEvents]"
     written: Sequence[Path]
 
     def data(self) -> Any:
@@ -126,6 +127,7 @@ class Difference:
         return asdict(self.found) | {
             "same": self.found.same,
             "samples": self.samples,
+            "events": [row_events(row) for row in self.events],
             "written": self.written,
         }
 
@@ -136,9 +138,12 @@ class Difference:
         yield ""
         yield from difference_table(it.tables, "live", "candidate")
         yield from sample_tables(self.samples, "live", "candidate")
+        yield from event_tables(self.events, "live", "candidate")
         for path in self.written:
             yield f"{path} written"
         yield ""
+        if it.begins and not it.same:
+            yield f"the candidate begins at {it.begins}: what happened before may be all that differs"
         yield "the rows are the same" if it.same else "readers would see these differences"
 
 

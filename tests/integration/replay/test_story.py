@@ -57,7 +57,7 @@ def units(table: str, sku: str) -> list[int]:
 
 def test_the_story(run: Callable[[str], subprocess.CompletedProcess[str]], postgres_url: str) -> None:
     live, mend, fill, switch = blocks("sh")
-    (told, difference) = blocks("text")
+    told, difference, behind = blocks("text")
     assert units(run(live).stdout, "shoe-42") == [13]
 
     mended = run(mend)
@@ -65,7 +65,7 @@ def test_the_story(run: Callable[[str], subprocess.CompletedProcess[str]], postg
     assert units(mended.stdout, "shoe-42") == [13]
 
     shown = run(fill).stdout
-    for line in difference.splitlines():
+    for line in (*difference.splitlines(), *behind.splitlines()):
         assert line in shown
     assert "sku=shoe-42  units   13    7" in shown
     assert "shoe-43" not in shown

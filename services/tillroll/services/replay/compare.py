@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -10,6 +10,9 @@ from typing import Any
 
 from tillroll.contract.registry import load_contract
 from tillroll.errors import TillrollError, UsageError
+from tillroll.history.behind import Behind, behind
+from tillroll.history.scan import Slice
+from tillroll.history.view import History
 from tillroll.log.port import EventLog, Positions
 from tillroll.projection.declare import Projection
 from tillroll.services.projector.projector import Projector
@@ -19,7 +22,7 @@ from tillroll.store.locks import office, standing_still
 from tillroll.store.postgres import PostgresStore
 from tillroll.store.versions import State, Version, find
 
-__all__ = ["Comparison", "compared", "comparing", "pair"]
+__all__ = ["Comparison", "RowEvents", "compared", "comparing", "pair"]
 
 STEP_SECONDS = 0.2
 STUCK_SECONDS = 5.0  # without a move of the live version's positions; nobody projects it then
@@ -27,13 +30,18 @@ STUCK_SECONDS = 5.0  # without a move of the live version's positions; nobody pr
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What differs between two versions of a projection. positions: ``topic/partition`` to next offset, of both."""
+    """What differs between two versions of a projection.
+
+    positions: ``topic/partition`` to next offset, of both. begins: where the candidate was told to begin, '' = at the
+    beginning; where it is given, events from before may be all that differs.
+    """
 
     projection: str
     live: int
     candidate: int
     at: datetime
     positions: Mapping[str, int]
+    begins: str
     tables: tuple[TableDifference, ...]
 
     @property
@@ -42,15 +50,36 @@ class Comparison:
         return all(table.same for table in self.tables)
 
 
+@dataclass(frozen=True, slots=True)
+class RowEvents:
+    """A row that differs, and the events behind it, by time of occurrence."""
+
+    table: str
+    key: Mapping[str, Any]
+    events: Sequence[Behind]
+
+
 class Compared:
     """A comparison, and as long as it is open, the rows that differ."""
 
-    def __init__(self, found: Comparison, copy: LiveCopy, candidate: type[Projection]):
-        self.found, self._copy, self._candidate = found, copy, candidate
+    def __init__(
+        self, found: Comparison, copy: LiveCopy, live: type[Projection], candidate: type[Projection]
+    ):
+        self.found, self._copy, self._live, self._candidate = found, copy, live, candidate
 
     def rows(self, table: str, limit: int | None = None) -> Iterator[Changed]:
         """Rows of `table` that differ, by key; one at a time may be read."""
         return self._copy.changed(self._candidate, table, limit)
+
+    def behind(self, history: History, rows: Mapping[str, Sequence[Changed]]) -> list[RowEvents]:
+        """The events behind `rows`, by table: what each gave to the row by the live rule and by the candidate's.
+
+        Up to the positions of the comparison, which need not be open any more.
+        """
+        wanted = [(table, row.key) for table, changed in rows.items() for row in changed]
+        until = Slice(stop=self._copy.positions)
+        found = behind(history, self._live, self._candidate, wanted, until)
+        return [RowEvents(*row, events) for row, events in zip(wanted, found, strict=True)]
 
 
 def pair(store: PostgresStore, name: str) -> tuple[Version, Version]:
@@ -89,9 +118,10 @@ def comparing(log: EventLog, store: PostgresStore, name: str) -> Iterator[Compar
             _bring_to(log, store, candidate, copy.positions)
             tables = tuple(copy.differences(candidate))
             places = {f"{at.topic}/{at.partition}": offset for at, offset in sorted(copy.positions.items())}
-            found = Comparison(name, old.number, new.number, datetime.now(UTC), places, tables)
+            begins = str(new.limits.get("from", ""))
+            found = Comparison(name, old.number, new.number, datetime.now(UTC), places, begins, tables)
             _keep(store, found)
-            yield Compared(found, copy, candidate)
+            yield Compared(found, copy, live, candidate)
 
 
 def compared(store: PostgresStore, name: str, live: int, candidate: int) -> Mapping[str, Any] | None:
