@@ -1,6 +1,9 @@
 """The read models that are measured."""
 
+import inspect
+import tempfile
 from datetime import datetime
+from pathlib import Path
 
 import polars as pl
 
@@ -17,6 +20,7 @@ from tillroll.events import (
     TransferShipped,
 )
 from tillroll.projection import Frame, Key, Max, Projection, Sum, on
+from tillroll.projection.registry import load_projections
 from tillroll.projections.channel_sales import ChannelSales
 from tillroll.projections.customer_history import CustomerHistory
 from tillroll.projections.order_status import OrderStatus
@@ -103,8 +107,22 @@ SHIPPED: dict[str, type[Projection]] = {
 
 
 def copies(count: int) -> list[type[Projection]]:
-    """`count` projections that do what StockLevels does, each under a name of its own."""
-    body = {
-        name: value for name, value in vars(StockLevels).items() if name in ("__annotations__", "received")
-    }
-    return [type(f"StockLevels{n}", (Projection,), dict(body)) for n in range(count)]
+    """`count` projections that do what StockLevels does, each under a name of its own.
+
+    Declared in a file of their own, since a version records its code: by its class in its module's source.
+    """
+    source = inspect.getsource(StockLevels)
+    classes = [source.replace("class StockLevels(", f"class StockLevels{n}(") for n in range(count)]
+    folder = tempfile.TemporaryDirectory(prefix="tillroll-bench-")
+    _kept.append(folder)
+    Path(folder.name, "copies.py").write_text("\n\n".join([_IMPORTS, *classes]), encoding="utf-8")
+    found = load_projections([Path(folder.name)])
+    return [found[f"stock_levels{n}"] for n in range(count)]
+
+
+_kept: list[tempfile.TemporaryDirectory[str]] = []  # the source is read as long as the process runs
+_IMPORTS = """
+from datetime import datetime
+from tillroll.events import StockReceived
+from tillroll.projection import Frame, Key, Max, Projection, Sum, on
+"""

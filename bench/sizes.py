@@ -34,7 +34,7 @@ class Sizes:
 
 QUICK = Sizes(
     name="quick", runs=5, side_runs=3, spark_runs=2, flat=1_000_000, side=200_000, orders=200_000, single=300_000, slow=3_000, batched=20_000,
-    written=1_000, imported=200_000, fanned=20_000, growth=(100_000, 1_000_000), projections=(1, 10, 100),
+    written=1_000, imported=200_000, fanned=20_000, growth=(100_000, 1_000_000, 3_000_000), projections=(1, 10, 100),
     latency={10: 5.0, 1_000: 6.0, 10_000: 6.0},
 )  # fmt: skip
 FULL = Sizes(

@@ -16,6 +16,7 @@ QUIX = "quixstreams, PostgreSQL sink"
 EVENTSOURCING = "eventsourcing on PostgreSQL, tracked projection"
 CONSUME = "ceiling: librdkafka into nothing"
 KAFKA, POSTGRES = "tillroll, Kafka", "tillroll, PostgresLog"
+MILLION = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -80,12 +81,17 @@ def _waits(log: str, column: str, events: int = 1_000) -> Callable[[Results], fl
 
 
 def _growth(results: Results) -> float:
-    """Cost per event at the largest history against that at a million, the worse of the two logs."""
+    """Cost per event at the largest history against that at a million, the worse of the two logs.
+
+    Raises KeyError where a million was the largest.
+    """
     costs = []
     for log in ("Kafka", "PostgresLog"):
         found = {one["name"]: rate(one) for one in _section(results, f"growth on {log}")["scenarios"]}
-        million = found.pop("tillroll, 1,000,000 events")
-        costs.append(million / list(found.values())[-1])
+        sizes = {int("".join(filter(str.isdigit, name))): name for name in found}
+        if max(sizes) <= MILLION:
+            raise KeyError("nothing larger than a million events")
+        costs.append(found[sizes[MILLION]] / found[sizes[max(sizes)]])
     return max(costs)
 
 

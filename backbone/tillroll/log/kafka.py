@@ -48,6 +48,9 @@ PARTITION_FETCH_BYTES = 4 * 1024 * 1024
 # A member that is gone is noticed after this time, one that joins after a heartbeat.
 SESSION_MILLISECONDS = 10_000
 HEARTBEAT_MILLISECONDS = 1_000
+JOINING_SECONDS = (
+    0.01  # between two looks at whether partitions were assigned, which kafka-python does not wake us for
+)
 LEAVING_MILLISECONDS = 3_000  # a broker that is down cannot be told; the session ends by itself
 
 _READING = {
@@ -325,17 +328,25 @@ class _Member(kafka.ConsumerRebalanceListener):  # type: ignore[misc]
 
     def poll(self, timeout: float, max_bytes: int = POLL_BYTES) -> Sequence[Batch]:
         """See Subscription.poll. A broker that has gone silent is asked, and LogUnavailable where it is gone."""
+        deadline = time.monotonic() + timeout
         self._hand_over()
-        if not self._ready:
-            with self._log._connector.translating():
-                try:
-                    self._ready = self._reader.poll(timeout, max_bytes)
-                    self._watch.look(bool(self._ready), last_heartbeat(self._consumer))
-                except errors.OffsetOutOfRangeError as error:
-                    self._refuse(error)
+        while not self._ready:
+            left = max(0.0, deadline - time.monotonic())
+            joining = not self._reader.reached
+            self._fetch(min(left, JOINING_SECONDS) if joining else left, max_bytes)
             self._hand_over()
+            if not joining or time.monotonic() >= deadline:
+                break
         ready, self._ready = self._ready, []
         return ready
+
+    def _fetch(self, timeout: float, max_bytes: int) -> None:
+        with self._log._connector.translating():
+            try:
+                self._ready = self._reader.poll(timeout, max_bytes)
+                self._watch.look(bool(self._ready), last_heartbeat(self._consumer))
+            except errors.OffsetOutOfRangeError as error:
+                self._refuse(error)
 
     def _refuse(self, error: errors.OffsetOutOfRangeError) -> None:
         for partition, offset in error.args[0].items():

@@ -54,7 +54,7 @@ def run_to_the_end(projector: Projector, log: EventLog) -> int:
     ends, events = ends_of(log, projector.projection), 0
     for _ in range(2_000):
         if projector.lag(ends) == 0:
-            return events
+            return events + projector.flush().events
         events += projector.step(0.05).events
     raise AssertionError(f"the projector is still {projector.lag(ends)} events behind")
 

@@ -11,6 +11,7 @@ from bench.histories.orders import ORDERS
 from bench.loading import placed, schemas
 from bench.models import MODELS, copies
 
+from tillroll.projection.code import code_of
 from tillroll.projection.evaluate import evaluate
 
 EVENTS = 2_000
@@ -67,7 +68,9 @@ def test_offsets_go_on_from_chunk_to_chunk_without_gaps() -> None:
 
 
 def test_copies_of_a_projection_are_projections_of_their_own() -> None:
-    assert len({model.name for model in copies(5)}) == 5
+    models = copies(5)
+    assert len({model.name for model in models}) == 5
+    assert len({code_of(model).source for model in models}) == 1
 
 
 def test_every_model_that_is_measured_has_an_expectation() -> None:

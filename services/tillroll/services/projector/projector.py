@@ -2,10 +2,14 @@
 
 Exactly-once effect rests on three things: the position of every partition is committed with the rows it
 stands for, under a fencing epoch; what admission has not passed is not read; and merging is order-free.
+
+While catching up, the store takes in one commit beside the reading and folding for the next (docs/decisions/0016).
 """
 
 import time
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 
 import polars as pl
@@ -39,16 +43,28 @@ class Progress:
     events: int = 0
     dead: int = 0
 
+    def __add__(self, other: "Progress") -> "Progress":
+        return Progress(self.events + other.events, self.dead + other.dead)
+
 
 @dataclass
 class _Pending:
-    """Read and folded, not yet committed."""
+    """Read and folded, not yet committed. taken: ids of events that its voids take back."""
 
     parts: list[Folded] = field(default_factory=list)
     batches: list[Batch] = field(default_factory=list)
     ends: dict[TopicPartition, int] = field(default_factory=dict)
+    taken: set[str] = field(default_factory=set)
     events: int = 0
     since: float = 0.0
+
+
+@dataclass(frozen=True)
+class _Written:
+    """A commit on its way to the store, beside us."""
+
+    pending: _Pending
+    folded: Future[Folded]
 
 
 class Projector:
@@ -71,13 +87,14 @@ class Projector:
         self.projection = projection
         self._log, self._store, self._contract = log, store, contract
         self._folder = Folder(projection(), contract, self._taken_back)
-        self._taken: set[str] = set()  # back by voids, not yet committed
         self._budget = FailureBudget()
         self._verdicts = None if log.settles_duplicates else Verdicts(store)
         self._claims: dict[TopicPartition, Claim] = {}
         self._held_back: dict[TopicPartition, int] = {}
         self._parked: list[Batch] = []  # read, and not admitted yet
         self._pending = _Pending()
+        self._written: _Written | None = None
+        self._beside = ThreadPoolExecutor(1, "tillroll-commit")
         self._commit_events, self._limit, self._most = commit_events, limit, most
         store.install(projection)
         self._writer = store.writer(projection)
@@ -86,29 +103,38 @@ class Projector:
         )
 
     def step(self, timeout: float = 1.0) -> Progress:
-        """Read for at most about `timeout` seconds, fold, and commit when it is worth it.
+        """Read for at most about `timeout` seconds, fold, and commit when it is worth it; what was committed meanwhile.
 
         Raises what the log and the store raise; after Unavailable a step may simply be tried again.
         """
-        try:
+        with self._starting_over():
             batches = self._at_most(self._within_limit(self._cut(self._poll(timeout))))
             if batches:
                 self._take(batches)
-            return self._commit() if self._is_due(sum(batch.count for batch in batches)) else Progress()
-        except Replaced:
-            self._start_over(self._claim(self._subscription.assignment()))
-            return Progress()
-        except TillrollError:
-            self._start_over(self._claims)
-            raise
+            if sum(batch.count for batch in batches) < FEW or self._most is not None:
+                return self._commit()
+            if self._is_due():
+                return self._commit_beside()
+        return Progress()
 
     def flush(self) -> Progress:
         """Commit what is folded, due or not. Raises as `step` does."""
-        try:
+        with self._starting_over():
             return self._commit()
+        return Progress()
+
+    @contextmanager
+    def _starting_over(self) -> Iterator[None]:
+        """After an error, go on from what is committed; with what is ours by now where another member was faster."""
+        try:
+            yield
         except Replaced:
+            self._settle_quietly()
             self._start_over(self._claim(self._subscription.assignment()))
-            return Progress()
+        except TillrollError:
+            self._settle_quietly()
+            self._start_over(self._claims)
+            raise
 
     def lag(self, ends: Mapping[TopicPartition, int]) -> int:
         """How many offsets all members of the group together are short of `ends`."""
@@ -120,6 +146,7 @@ class Projector:
         try:
             self._subscription.close()
         finally:
+            self._beside.shutdown()
             self._writer.close()
 
     # --- assignment ---------------------------------------------------------------------------------
@@ -159,19 +186,18 @@ class Projector:
         After Replaced these are claimed anew: either we were, and the log will soon take the partition from
         us, or it was a claim of a moment (or a commit of our own whose answer was lost), and ours goes on.
         """
-        self._forget()
+        self._pending = _Pending()
         self._subscription.resume(self._held_back)
         self._held_back.clear()
         self._parked.clear()
         for origin in self._subscription.assignment() & claims.keys():
             self._subscription.seek(origin, claims[origin].next_offset)
 
-    def _forget(self) -> None:
-        self._pending = _Pending()
-        self._taken.clear()
-
     def _taken_back(self, event_ids: Collection[str]) -> set[str]:
-        return self._store.taken_back(self.projection, event_ids) | self._taken.intersection(event_ids)
+        """What a commit on its way takes back is not among them: whoever does so again is Replaced, and reads again."""
+        return self._store.taken_back(self.projection, event_ids) | self._pending.taken.intersection(
+            event_ids
+        )
 
     # --- reading ------------------------------------------------------------------------------------
 
@@ -251,7 +277,7 @@ class Projector:
         pending.since = pending.since or time.monotonic()
         folded = self._folder.fold(self._decoded(batches), batches)
         pending.parts.append(folded)
-        self._taken |= folded.taken_back
+        pending.taken |= folded.taken_back
         pending.batches += batches
         pending.events += sum(_count(batch) for batch in batches)
         for batch in batches:
@@ -265,33 +291,76 @@ class Projector:
 
     # --- committing ---------------------------------------------------------------------------------
 
-    def _is_due(self, read: int) -> bool:
-        """Whether to commit, `read` records having come last: few of them, and the end of the log is near."""
+    def _is_due(self) -> bool:
+        """Whether to commit although there is more to read."""
         pending = self._pending
-        enough = pending.events >= self._commit_events
-        return bool(pending.ends) and (
-            read < FEW or enough or time.monotonic() - pending.since > COMMIT_SECONDS
-        )
+        return pending.events >= self._commit_events or time.monotonic() - pending.since > COMMIT_SECONDS
 
     def _commit(self) -> Progress:
-        pending = self._pending
+        """Commit what is folded and wait until it stands."""
+        before, pending = self._settle(), self._pending
         if not pending.ends:
+            return before
+        try:
+            folded = self._write(pending, self._claims)
+        except Unstorable:
+            folded = self._write_storable(pending)
+        self._pending = _Pending()
+        return before + self._stands(pending, folded)
+
+    def _commit_beside(self) -> Progress:
+        """Have what is folded committed while more is read and folded; one commit at a time is on its way."""
+        before = self._settle()
+        if self._pending.ends:
+            pending, self._pending = self._pending, _Pending()
+            self._written = _Written(pending, self._beside.submit(self._write, pending, dict(self._claims)))
+        return before
+
+    def _settle(self) -> Progress:
+        """Wait for the commit that is on its way, if one is.
+
+        Where it fails, what was folded since is dropped too and read again: it comes after what does not stand. Also
+        where it met a value that cannot be stored, since it may build on what is a dead letter now.
+        """
+        if self._written is None:
             return Progress()
+        written, self._written = self._written, None
+        try:
+            return self._stands(written.pending, written.folded.result())
+        except Unstorable:
+            try:
+                return self._stands(written.pending, self._write_storable(written.pending))
+            finally:
+                self._start_over(self._claims)
+        except BaseException:
+            self._start_over(self._claims)
+            raise
+
+    def _settle_quietly(self) -> None:
+        """The same where something failed already: all that counts is where we stand."""
+        with suppress(TillrollError):
+            self._settle()
+
+    def _write(self, pending: _Pending, claims: Mapping[TopicPartition, Claim]) -> Folded:
         folded = combine(self.projection, pending.parts)
         self._budget.spend(pending.events, folded.failures, self.projection.name)
-        try:
-            self._writer.commit(folded, self._claims, pending.ends)
-        except Unstorable:
-            folded = self._without_unstorable(pending)
-            self._writer.commit(folded, self._claims, pending.ends)
+        self._writer.commit(folded, claims, pending.ends)
+        return folded
+
+    def _write_storable(self, pending: _Pending) -> Folded:
+        self._pending = _Pending()
+        folded = self._without_unstorable(pending)
+        self._writer.commit(folded, self._claims, pending.ends)
+        return folded
+
+    def _stands(self, pending: _Pending, folded: Folded) -> Progress:
+        """It is committed: go on from there."""
         for origin, end in pending.ends.items():
             self._claims[origin] = Claim(end, self._claims[origin].epoch)
-        self._forget()
         return Progress(pending.events, len(folded.failures))
 
     def _without_unstorable(self, pending: _Pending) -> Folded:
         """Fold again, leaving out the events whose values the store cannot hold, found by halving."""
-        self._taken.clear()
         decoded = self._decoded(pending.batches)
         kept: list[Folded] = []
         failures: list[Failure] = []
@@ -314,7 +383,7 @@ class Projector:
         folded = self._folder.fold(Decoded({record: events}), batches)
         if self._writer.probe(folded):
             kept.append(folded)
-            self._taken |= folded.taken_back
+            self._pending.taken |= folded.taken_back
         elif len(events) == 1:
             failures.append(self._folder.unstorable(record, events, batches))
         else:

@@ -1,0 +1,299 @@
+"""A commit goes on beside the reading for the next one: whatever becomes of it, every event counts once."""
+
+import base64
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import polars as pl
+import pytest
+
+from tillroll.contract.registry import load_contract
+from tillroll.errors import Replaced, StoreUnavailable
+from tillroll.events import Event, StockReceived, TransactionVoided, to_wire
+from tillroll.log.memory import MemoryLog
+from tillroll.log.port import TopicPartition
+from tillroll.projection import Frame, Key, Projection, Sum, on
+from tillroll.projection.fold import Folded
+from tillroll.publisher import Publisher
+from tillroll.services.projector import projector as projecting
+from tillroll.services.projector.projector import Projector
+from tillroll.store.postgres import Claim, PostgresStore, Writer
+from tillroll.testing import event
+
+CONTRACT = load_contract()
+BAD = "bad"
+
+
+class Moved(Projection):
+    """Units by sku; one of them becomes a text that PostgreSQL cannot hold."""
+
+    sku: Key[str]
+    units: Sum[int]
+
+    @on(StockReceived)
+    def received(self, events: Frame) -> Frame:
+        """What came."""
+        sku = pl.when(pl.col("sku") == BAD).then(pl.lit("nul\x00")).otherwise("sku")
+        return events.select(sku=sku, units="quantity")
+
+
+class Gate:
+    """Stands in for Writer.commit: holds commits up, or has them fail, as told."""
+
+    def __init__(self) -> None:
+        self.open, self.tried = threading.Event(), threading.Semaphore(0)
+        self.fails: list[Exception | None] = []
+        self.commit: Callable[..., None] = Writer.commit
+
+    def __call__(
+        self,
+        writer: Writer,
+        folded: Folded,
+        claims: Mapping[TopicPartition, Claim],
+        ends: Mapping[TopicPartition, int],
+    ) -> None:
+        self.tried.release()
+        assert self.open.wait(10)
+        if self.fails and (error := self.fails.pop(0)) is not None:
+            raise error
+        self.commit(writer, folded, claims, ends)
+
+
+@pytest.fixture
+def gate(monkeypatch: pytest.MonkeyPatch) -> Gate:
+    gate = Gate()
+    monkeypatch.setattr(projecting, "FEW", 1)  # whatever is read, there is more to come
+
+    def commit(*given: Any) -> None:
+        gate(*given)
+
+    monkeypatch.setattr(Writer, "commit", commit)
+    return gate
+
+
+@pytest.fixture
+def log() -> MemoryLog:
+    log = MemoryLog()
+    log.create_topics(CONTRACT.topics.values())
+    return log
+
+
+@pytest.fixture
+def one(log: MemoryLog, store: PostgresStore, gate: Gate) -> Iterator[Projector]:
+    one = Projector(Moved, log, store, CONTRACT, commit_events=1)
+    yield one
+    gate.open.set()
+    one.close()
+
+
+def publish(log: MemoryLog, *events: Event) -> None:
+    Publisher(log, CONTRACT).publish(events)
+
+
+def received(quantity: int = 1, sku: str = "a") -> StockReceived:
+    return event(StockReceived, sku=sku, location_id="s", quantity=quantity)
+
+
+def void(*events: Event) -> Event:
+    named = [
+        {
+            "topic": "stock",
+            "event_id": each.event_id,
+            "event": base64.b64encode(to_wire(each, CONTRACT)[2]).decode(),
+        }
+        for each in events
+    ]
+    return event(TransactionVoided, order_id="o-1", voided=named)
+
+
+def rows(store: PostgresStore) -> dict[str, int]:
+    with store.connection() as connection:
+        return dict(connection.execute("select sku, units from moved").fetchall())
+
+
+def letters(store: PostgresStore) -> list[str]:
+    with store.connection() as connection:
+        return [row[0] for row in connection.execute("select message from tillroll.dead_letters")]
+
+
+def step_until_tried(one: Projector, gate: Gate) -> None:
+    """Step until a commit is on its way."""
+    for _ in range(100):
+        assert one.step(0.01).events == 0
+        if gate.tried.acquire(timeout=0.01):
+            return
+    raise AssertionError("nothing was committed")
+
+
+def fold_one_more(one: Projector, log: MemoryLog, of: Event) -> None:
+    """Publish an event and have it folded, while a commit is on its way."""
+    publish(log, of)
+    taken = one._pending
+    one._commit_events = 10**9
+    for _ in range(100):
+        if taken.events:
+            return
+        with one._starting_over():
+            if batches := list(one._poll(0.01)):
+                one._take(batches)
+    raise AssertionError("nothing was read")
+
+
+def test_reading_and_folding_go_on_while_the_store_takes_in(
+    one: Projector, log: MemoryLog, store: PostgresStore, gate: Gate
+) -> None:
+    publish(log, received(1))
+    step_until_tried(one, gate)
+    fold_one_more(one, log, received(10))
+    assert rows(store) == {}
+    gate.open.set()
+    assert one.flush().events == 2
+    assert rows(store) == {"a": 11}
+    assert one.flush().events == 0
+
+
+def test_closing_waits_for_it(one: Projector, log: MemoryLog, store: PostgresStore, gate: Gate) -> None:
+    publish(log, received(1))
+    step_until_tried(one, gate)
+    threading.Timer(0.2, gate.open.set).start()
+    one.close()
+    assert rows(store) == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    "error",
+    [StoreUnavailable("down"), Replaced("by another"), RuntimeError("odd")],
+    ids=lambda e: type(e).__name__,
+)
+@pytest.mark.parametrize("how", ["flush", "step"])
+def test_after_one_that_failed_all_that_came_after_it_is_read_again(
+    one: Projector, log: MemoryLog, store: PostgresStore, gate: Gate, error: Exception, how: str
+) -> None:
+    gate.fails = [error]
+    publish(log, received(1))
+    step_until_tried(one, gate)
+    fold_one_more(one, log, received(10))
+    gate.open.set()
+    if isinstance(error, Replaced):
+        assert one.flush().events == 0  # what is ours is claimed anew
+    else:
+        with pytest.raises(type(error), match=str(error)):
+            one.flush() if how == "flush" else one.step(0.5)
+    assert rows(store) == {}
+    finish(one, log)
+    assert rows(store) == {"a": 11}
+
+
+def test_another_member_claims_in_between(
+    one: Projector, log: MemoryLog, store: PostgresStore, gate: Gate
+) -> None:
+    publish(log, received(1))
+    step_until_tried(one, gate)
+    store.claim(Moved, one._claims)
+    fold_one_more(one, log, received(10))
+    gate.open.set()
+    finish(one, log)
+    assert rows(store) == {"a": 11}
+
+
+def test_an_answer_that_is_lost(one: Projector, log: MemoryLog, store: PostgresStore, gate: Gate) -> None:
+    """The commit stands, and we are told that it failed."""
+    commit = gate.commit
+
+    def lost(*given: Any) -> None:
+        commit(*given)
+        gate.commit = commit
+        raise StoreUnavailable("the answer was lost")
+
+    gate.commit = lost
+    publish(log, received(1))
+    step_until_tried(one, gate)
+    fold_one_more(one, log, received(10))
+    gate.open.set()
+    with pytest.raises(StoreUnavailable):
+        one.flush()
+    finish(one, log)
+    assert rows(store) == {"a": 11}
+
+
+def test_what_cannot_be_stored_is_sifted_out_and_what_came_after_it_is_read_again(
+    one: Projector, log: MemoryLog, store: PostgresStore, gate: Gate
+) -> None:
+    publish(log, received(1), received(2, BAD))
+    step_until_tried(one, gate)
+    fold_one_more(one, log, received(10))
+    gate.open.set()
+    progress = one.flush()
+    assert progress.dead == 1
+    finish(one, log)
+    assert rows(store) == {"a": 11}
+    (message,) = letters(store)
+    assert "the store cannot hold" in message
+
+
+def test_voids_see_what_is_on_its_way(
+    one: Projector, log: MemoryLog, store: PostgresStore, gate: Gate
+) -> None:
+    """Of two voids of one event the first is on its way to the store while the second is folded."""
+    three = received(3)
+    publish(log, three, received(20), void(three))
+    step_until_tried(one, gate)
+    fold_one_more(one, log, void(three))
+    gate.open.set()
+    finish(one, log)
+    assert rows(store) == {"a": 20}
+
+
+def test_voids_with_a_value_that_cannot_be_stored(
+    one: Projector, log: MemoryLog, store: PostgresStore, gate: Gate
+) -> None:
+    """What the first void took back is still taken back once, although its commit is made anew."""
+    three = received(3)
+    publish(log, three, received(20), void(three), received(5, BAD))
+    step_until_tried(one, gate)
+    fold_one_more(one, log, void(three))
+    gate.open.set()
+    finish(one, log)
+    assert rows(store) == {"a": 20}
+    (message,) = letters(store)
+    assert "the store cannot hold" in message
+
+
+def test_voids_of_one_commit_that_is_taken_apart(
+    one: Projector, log: MemoryLog, store: PostgresStore, gate: Gate
+) -> None:
+    """One void cannot be stored; of the others, folded apart from each other now, one takes back."""
+    three, bad = received(3), received(5, BAD)
+    publish(log, three, received(20), bad, void(three), void(bad), void(three), void(three))
+    step_until_tried(one, gate)
+    gate.open.set()
+    finish(one, log)
+    assert rows(store) == {"a": 20}
+    assert len(letters(store)) == 2
+
+
+def test_a_step_tells_of_the_commit_before(
+    one: Projector, log: MemoryLog, store: PostgresStore, gate: Gate
+) -> None:
+    gate.open.set()
+    publish(log, received(1))
+    step_until_tried(one, gate)
+    publish(log, received(10))
+    told = [one.step(0.05).events for _ in range(4)]
+    assert sum(told) == 2
+    assert rows(store) == {"a": 11}
+
+
+def finish(one: Projector, log: MemoryLog) -> None:
+    ends = {
+        TopicPartition(topic, n): log.end_offset(TopicPartition(topic, n))
+        for topic in Moved.topics()
+        for n in range(log.partitions(topic))
+    }
+    for _ in range(500):
+        if not one.lag(ends):
+            one.flush()
+            return
+        one.step(0.02)
+    raise AssertionError("it does not end")
