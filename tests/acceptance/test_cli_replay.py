@@ -309,6 +309,45 @@ def test_verifying_finds_dead_letters_that_are_not_kept(tillroll: Tillroll, post
     assert "fails, but is no dead letter" in told
 
 
+def counts(tillroll: Tillroll, name: str, code: int = 0) -> dict[str, int]:
+    """Sums over the partitions that verify tells of."""
+    told = json.loads(tillroll("verify", name, "--json", code=code).stdout)["partitions"]
+    return {
+        column: sum(p[column] for p in told) for column in ("in_log", "applied", "dead_letters", "expected")
+    }
+
+
+def test_verifying_counts_what_the_log_has_against_what_was_taken_in(
+    tillroll: Tillroll, postgres_url: str
+) -> None:
+    write(BUGGY.replace('        return events.select("sku", units="quantity")', FAILING, 1))
+    tillroll("replay", "rebuild", "shelf")
+    tillroll("replay", "compare", "shelf")
+    tillroll("replay", "promote", "shelf")
+    publish(
+        tillroll, (200, "sku-1", 77), (201, "sku-1", 1), (1, "sku-1", 10)
+    )  # the last one is there already
+    tillroll("project", "shelf", "--once")
+    assert counts(tillroll, "shelf") == {"in_log": 24, "applied": 23, "dead_letters": 1, "expected": 1}
+    write(BUGGY)
+    tillroll("dead-letters", "retry", "--all")
+    assert counts(tillroll, "shelf", code=1) == {
+        "in_log": 24,
+        "applied": 24,
+        "dead_letters": 0,
+        "expected": 1,  # by the code that the version recorded
+    }
+    with Database(postgres_url).connection() as connection:
+        connection.execute(
+            "update tillroll.positions set applied = applied - 1 where applied > 0 and version = 2"
+        )
+    said = tillroll("verify", "shelf", code=1).stdout
+    assert "events, applied or dead are" in said
+    with Database(postgres_url).connection() as connection:
+        connection.execute("update tillroll.positions set applied = null")
+    assert "applied or dead are" not in tillroll("verify", "shelf", code=1).stdout
+
+
 FAILING = """        if (events.polars["quantity"] == 77).any():
             raise ValueError("77")
         return events.select("sku", units="quantity")"""

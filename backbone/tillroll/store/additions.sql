@@ -1,4 +1,4 @@
--- What came after version 1 of the store: makes version 2 of it.
+-- What came after version 1 of the store: makes version 3 of it, from 2 as well.
 
 -- Events that voids took back, per projection version: each is taken back once, however many voids name it.
 create table if not exists tillroll.taken_back (
@@ -71,4 +71,7 @@ create table if not exists tillroll.reactions (
     primary key (reactor, event_id)
 );
 
-update tillroll.store set version = 2;
+-- Events that a version took in, per partition; null = unknown, where it began before they were counted.
+alter table tillroll.positions add column if not exists applied bigint;
+
+update tillroll.store set version = 3;

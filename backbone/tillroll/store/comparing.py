@@ -59,13 +59,20 @@ class TableDifference:
 
 
 class LiveCopy:
-    """The rows of the live version at `positions` (next offset per partition), copied."""
+    """The rows of the live version at `positions` (next offset per partition), copied.
+
+    applied: events it took in by then, per partition; None where that is not known.
+    """
 
     def __init__(
-        self, connection: Connection, live: type[Projection], positions: Mapping[TopicPartition, int]
+        self,
+        connection: Connection,
+        live: type[Projection],
+        positions: Mapping[TopicPartition, int],
+        applied: Mapping[TopicPartition, int | None],
     ):
         self._connection, self._live = connection, live
-        self.positions = positions
+        self.positions, self.applied = positions, applied
 
     def differences(self, candidate: type[Projection]) -> list[TableDifference]:
         """How `candidate`, which stands at `positions`, differs; a table that one of the two lacks has no rows there."""
@@ -97,23 +104,30 @@ def live_copy(
             connection.execute(f"set work_mem = '{JOIN_MEMORY}'".encode())
             connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
             with connection.transaction():
-                positions = _positions(connection, live)
+                positions, applied = _positions(connection, live)
                 for table in live.tables:
                     _copy(connection, live, table, only or {})
             connection.isolation_level = None
             for table in live.tables:
                 connection.execute(f"analyze {_copied(table)}".encode())
-            yield LiveCopy(connection, live, positions)
+            yield LiveCopy(connection, live, positions, applied)
     finally:
         connection.close()
 
 
-def _positions(connection: Connection, live: type[Projection]) -> dict[TopicPartition, int]:
+def _positions(
+    connection: Connection, live: type[Projection]
+) -> tuple[dict[TopicPartition, int], dict[TopicPartition, int | None]]:
+    """Per partition the next offset, and the events taken in."""
     rows = connection.execute(
-        "select topic, partition, next_offset from tillroll.positions where projection = %s and version = %s",
+        "select topic, partition, next_offset, applied from tillroll.positions where projection = %s and version = %s",
         [live.name, live.version],
     ).fetchall()
-    return {TopicPartition(topic, partition): offset for topic, partition, offset in rows}
+    origins = [TopicPartition(*row[:2]) for row in rows]
+    return (
+        {origin: row[2] for origin, row in zip(origins, rows, strict=True)},
+        {origin: row[3] for origin, row in zip(origins, rows, strict=True)},
+    )
 
 
 def _copy(connection: Connection, live: type[Projection], table: TableSpec, only: Mapping[str, str]) -> None:

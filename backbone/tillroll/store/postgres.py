@@ -4,6 +4,7 @@ Rows and position commit together, or neither does (`Writer.commit`).
 """
 
 import json
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -145,7 +146,8 @@ class PostgresStore:
         with self.connection() as connection:
             for origin in sorted(origins):
                 row = connection.execute(
-                    "insert into tillroll.positions as p values (%s, %s, %s, %s, 0, 1) "
+                    "insert into tillroll.positions as p "
+                    "(projection, version, topic, partition, next_offset, epoch, applied) values (%s, %s, %s, %s, 0, 1, 0) "
                     "on conflict (projection, version, topic, partition) do update set epoch = p.epoch + 1 "
                     "returning next_offset, epoch",
                     [projection.name, projection.version, *origin],
@@ -158,6 +160,15 @@ class PostgresStore:
         with self.reading() as connection:
             rows = connection.execute(
                 "select topic, partition, next_offset from tillroll.positions where projection = %s and version = %s",
+                [projection.name, projection.version],
+            ).fetchall()
+        return {TopicPartition(*row[:2]): row[2] for row in rows}
+
+    def applied(self, projection: type[Projection]) -> dict[TopicPartition, int | None]:
+        """Per partition how many events it took in; None where that is not known."""
+        with self.reading() as connection:
+            rows = connection.execute(
+                "select topic, partition, applied from tillroll.positions where projection = %s and version = %s",
                 [projection.name, projection.version],
             ).fetchall()
         return {TopicPartition(*row[:2]): row[2] for row in rows}
@@ -197,17 +208,22 @@ class Writer:
         self._connection: Connection | None = None
 
     def commit(
-        self, folded: Folded, claims: Mapping[TopicPartition, Claim], ends: Mapping[TopicPartition, int]
+        self,
+        folded: Folded,
+        claims: Mapping[TopicPartition, Claim],
+        ends: Mapping[TopicPartition, int],
+        read: Mapping[TopicPartition, int] | None = None,
     ) -> None:
         """One transaction: positions forward to `ends`, contributions merged, failures kept as dead letters.
 
+        read: events per partition, the failed ones among them; the others count as applied.
         Raises Replaced when another process has claimed any of the partitions or taken back the same event, Unstorable, StoreUnavailable,
         DiskFull; nothing is committed then.
         """
         for attempt in range(1, DEADLOCK_TRIES + 1):
             try:
                 with self._database.translated():
-                    self._commit(folded, claims, ends)
+                    self._commit(folded, claims, ends, _applied(read or {}, folded.failures))
                 return
             except psycopg.errors.DeadlockDetected:
                 if attempt == DEADLOCK_TRIES:
@@ -223,11 +239,15 @@ class Writer:
         connection = self._open()
         try:
             with self._database.translated(), connection.transaction():
-                gone = connection.execute("delete from tillroll.dead_letters where id = %s", [dead_letter])
-                if gone.rowcount == 1:
+                gone = connection.execute(
+                    "delete from tillroll.dead_letters where id = %s returning topic, partition",
+                    [dead_letter],
+                ).fetchone()
+                if gone is not None:
                     self._merge(folded)
                     self._take_back(connection, folded)
-                return gone.rowcount == 1
+                    connection.execute(_ONE_MORE, [self._projection.name, self._projection.version, *gone])
+                return gone is not None
         except UNSTORABLE as error:
             raise Unstorable(str(error).splitlines()[0]) from error
 
@@ -259,11 +279,15 @@ class Writer:
             self._connection = None
 
     def _commit(
-        self, folded: Folded, claims: Mapping[TopicPartition, Claim], ends: Mapping[TopicPartition, int]
+        self,
+        folded: Folded,
+        claims: Mapping[TopicPartition, Claim],
+        ends: Mapping[TopicPartition, int],
+        applied: Mapping[TopicPartition, int],
     ) -> None:
         connection = self._open()
         with _together(connection, folded), connection.transaction():
-            moved = self._advance(connection, claims, ends)
+            moved = self._advance(connection, claims, ends, applied)
             self._merge(folded)
             self._refuse_lost(moved, ends)
             self._take_back(connection, folded)
@@ -274,13 +298,20 @@ class Writer:
         connection: Connection,
         claims: Mapping[TopicPartition, Claim],
         ends: Mapping[TopicPartition, int],
+        applied: Mapping[TopicPartition, int],
     ) -> psycopg.Cursor[Any]:
         """Positions forward, those of all partitions in one statement: a trickle of events pays for every one."""
         moves = [
-            (*origin, claims[origin].epoch, claims[origin].next_offset, ends[origin])
+            (
+                *origin,
+                claims[origin].epoch,
+                claims[origin].next_offset,
+                ends[origin],
+                applied.get(origin, 0),
+            )
             for origin in sorted(ends)
         ]
-        columns = map(list, zip(*moves, strict=True)) if moves else [[]] * 5
+        columns = map(list, zip(*moves, strict=True)) if moves else [[]] * 6
         return connection.execute(_ADVANCE, [*columns, self._projection.name, self._projection.version])
 
     def _refuse_lost(self, moved: psycopg.Cursor[Any], ends: Mapping[TopicPartition, int]) -> None:
@@ -333,13 +364,22 @@ class Writer:
         return self._connection
 
 
+_ONE_MORE = """
+    update tillroll.positions set applied = applied + 1
+     where projection = %s and version = %s and topic = %s and partition = %s"""
+
 _ADVANCE = """
-    update tillroll.positions p set next_offset = m.new, updated_at = now()
-      from unnest(%s::text[], %s::integer[], %s::bigint[], %s::bigint[], %s::bigint[])
-           as m (topic, partition, epoch, old, new)
+    update tillroll.positions p set next_offset = m.new, updated_at = now(), applied = p.applied + m.applied
+      from unnest(%s::text[], %s::integer[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[])
+           as m (topic, partition, epoch, old, new, applied)
      where p.projection = %s and p.version = %s and p.topic = m.topic and p.partition = m.partition
        and p.epoch = m.epoch and p.next_offset = m.old
     returning p.topic, p.partition"""
+
+
+def _applied(read: Mapping[TopicPartition, int], failures: Sequence[Failure]) -> dict[TopicPartition, int]:
+    failed = Counter(TopicPartition(*place[:2]) for place in {failure.position for failure in failures})
+    return {origin: events - failed[origin] for origin, events in read.items()}
 
 
 def bury(connection: Connection, projection: str, version: int, failures: Sequence[Failure]) -> None:
@@ -444,5 +484,5 @@ def _make_tables(database: Database) -> None:
         if made is None or made[0] is None:
             connection.execute(files("tillroll.store").joinpath("postgres.sql").read_bytes())
         version = connection.execute("select version from tillroll.store").fetchone()
-        if version is not None and version[0] < 2:
+        if version is not None and version[0] < 3:
             connection.execute(files("tillroll.store").joinpath("additions.sql").read_bytes())

@@ -22,7 +22,7 @@ __all__ = ["verify"]
 def verify(given: Given, name: str) -> None:
     """Whether the rows of a projection are what its events make of them: folded anew to its positions, and compared.
 
-    Nobody has to stop for it. Exit code 1 when rows or dead letters differ.
+    Nobody has to stop for it. Exit code 1 when rows, dead letters or counts of events differ.
     """
     from tillroll.services.replay.verify import verify as check
 
@@ -49,15 +49,18 @@ class Check:
         """See Result."""
         it = self.verified
         yield from table(
-            ("partition", "position", "records", "dead letters", "expected"),
+            ("partition", "position", "in the log", "applied", "dead letters", "expected"),
             [
-                (f"{p.topic}/{p.partition}", p.position, p.records, p.dead_letters, p.expected)
+                (f"{p.topic}/{p.partition}", p.position, p.in_log, p.applied, p.dead_letters, p.expected)
                 for p in it.partitions
             ],
         )
         yield ""
         yield from difference_table(it.tables, "stored", "folded anew")
         yield from sample_tables(it.samples, "stored", "folded anew")
+        for p in it.partitions:
+            if not p.complete:
+                yield f"{p.topic}/{p.partition}: the log has {p.in_log:,} events, applied or dead are {(p.applied or 0) + p.dead_letters:,}"
         for place in it.missing:
             yield f"{place.topic}/{place.partition} offset {place.offset} fails, but is no dead letter"
         for place in it.surplus:

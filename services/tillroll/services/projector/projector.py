@@ -7,6 +7,7 @@ While catching up, the store takes in one commit beside the reading and folding 
 """
 
 import time
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -49,11 +50,12 @@ class Progress:
 
 @dataclass
 class _Pending:
-    """Read and folded, not yet committed. taken: ids of events that its voids take back."""
+    """Read and folded, not yet committed. read: events per partition; taken: ids of those that its voids take back."""
 
     parts: list[Folded] = field(default_factory=list)
     batches: list[Batch] = field(default_factory=list)
     ends: dict[TopicPartition, int] = field(default_factory=dict)
+    read: Counter[TopicPartition] = field(default_factory=Counter)
     taken: set[str] = field(default_factory=set)
     events: int = 0
     since: float = 0.0
@@ -275,18 +277,21 @@ class Projector:
     def _take(self, batches: list[Batch]) -> None:
         pending = self._pending
         pending.since = pending.since or time.monotonic()
-        folded = self._folder.fold(self._decoded(batches), batches)
+        records = self._records(batches)
+        folded = self._folder.fold(self._decoded(records, batches), batches)
         pending.parts.append(folded)
+        pending.read.update(_counted(records, batches))
         pending.taken |= folded.taken_back
         pending.batches += batches
         pending.events += sum(_count(batch) for batch in batches)
         for batch in batches:
             pending.ends[batch.origin] = batch.next_offset
 
-    def _decoded(self, batches: Sequence[Batch]) -> Decoded:
+    def _records(self, batches: Sequence[Batch]) -> pl.DataFrame:
         records = read_records(batches)
-        if self._verdicts is not None:
-            records = self._verdicts.without_skipped(records, batches)
+        return records if self._verdicts is None else self._verdicts.without_skipped(records, batches)
+
+    def _decoded(self, records: pl.DataFrame, batches: Sequence[Batch]) -> Decoded:
         return decode_records(records, batches, self._contract, self._folder.wanted)
 
     # --- committing ---------------------------------------------------------------------------------
@@ -344,13 +349,13 @@ class Projector:
     def _write(self, pending: _Pending, claims: Mapping[TopicPartition, Claim]) -> Folded:
         folded = combine(self.projection, pending.parts)
         self._budget.spend(pending.events, folded.failures, self.projection.name)
-        self._writer.commit(folded, claims, pending.ends)
+        self._writer.commit(folded, claims, pending.ends, pending.read)
         return folded
 
     def _write_storable(self, pending: _Pending) -> Folded:
         self._pending = _Pending()
         folded = self._without_unstorable(pending)
-        self._writer.commit(folded, self._claims, pending.ends)
+        self._writer.commit(folded, self._claims, pending.ends, pending.read)
         return folded
 
     def _stands(self, pending: _Pending, folded: Folded) -> Progress:
@@ -361,7 +366,7 @@ class Projector:
 
     def _without_unstorable(self, pending: _Pending) -> Folded:
         """Fold again, leaving out the events whose values the store cannot hold, found by halving."""
-        decoded = self._decoded(pending.batches)
+        decoded = self._decoded(self._records(pending.batches), pending.batches)
         kept: list[Folded] = []
         failures: list[Failure] = []
         for record, frame in decoded.frames.items():
@@ -390,6 +395,14 @@ class Projector:
             half = len(events) // 2
             self._sift(record, events[:half], batches, kept, failures)
             self._sift(record, events[half:], batches, kept, failures)
+
+
+def _counted(records: pl.DataFrame, batches: Sequence[Batch]) -> Counter[TopicPartition]:
+    """How many of `records` each partition has."""
+    found = Counter[TopicPartition]()
+    for index, events in records["_batch"].value_counts().iter_rows():
+        found[batches[index].origin] += events
+    return found
 
 
 def _is_beyond(batch: Batch, offsets: Positions) -> bool:

@@ -115,7 +115,8 @@ class Rebuild:
             create(connection, found, State.FILLING, self._limits.as_json())
             for origin, offset in self._limits.start.items():
                 connection.execute(
-                    "insert into tillroll.positions values (%s, %s, %s, %s, %s, 0)",
+                    "insert into tillroll.positions (projection, version, topic, partition, next_offset, epoch, applied) "
+                    "values (%s, %s, %s, %s, %s, 0, 0)",
                     [name, number, *origin, offset],
                 )
         return found

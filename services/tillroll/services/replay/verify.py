@@ -1,6 +1,6 @@
 """Whether a read model is what its events make of it: folded anew up to its very positions, and compared."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
@@ -25,17 +25,24 @@ SAMPLES = 5
 
 @dataclass(frozen=True, slots=True)
 class PartitionCheck:
-    """One partition up to the position. records: offsets up to there that the log holds, transaction markers included.
+    """One partition up to the position, in events. in_log: counted by reading, without what admission passed over.
 
-    dead_letters: kept for the live version; expected: found by folding anew.
+    applied: by the live version, None where it was begun before they were counted; dead_letters: kept for it;
+    expected: found by folding anew.
     """
 
     topic: str
     partition: int
     position: int
-    records: int
+    in_log: int
+    applied: int | None
     dead_letters: int
     expected: int
+
+    @property
+    def complete(self) -> bool:
+        """Whether every event of the log was applied or is a dead letter."""
+        return self.applied is None or self.applied + self.dead_letters == self.in_log
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +62,9 @@ class Verified:
 
     @property
     def holds(self) -> bool:
-        """Whether rows and dead letters are what the events make of them."""
-        return not self.missing and not self.surplus and all(table.same for table in self.tables)
+        """Whether rows, dead letters and counts are what the events make of them."""
+        complete = all(each.complete for each in self.partitions)
+        return complete and not self.missing and not self.surplus and all(table.same for table in self.tables)
 
 
 def verify(log: EventLog, store: PostgresStore, name: str) -> Verified:
@@ -77,15 +85,25 @@ def verify(log: EventLog, store: PostgresStore, name: str) -> Verified:
             if t.comparable and not t.same
         }
         kept, found = (_dead(store, name, number, copy.positions) for number in (live.number, SCRATCH))
+        read = store.applied(scratch)
     checks = tuple(
-        PartitionCheck(
-            *origin, at, at - log.start_offset(origin),
-            sum(each[:2] == origin for each in kept), sum(each[:2] == origin for each in found),
-        )
+        _check(origin, at, copy.applied.get(origin), read.get(origin) or 0, kept, found)
         for origin, at in sorted(copy.positions.items())
-    )  # fmt: skip
+    )
     missing, surplus = tuple(sorted(found - kept)), tuple(sorted(kept - found))
     return Verified(name, live.number, checks, tables, samples, missing, surplus)
+
+
+def _check(
+    origin: TopicPartition,
+    at: int,
+    applied: int | None,
+    read: int,
+    kept: Collection[Position],
+    found: Collection[Position],
+) -> PartitionCheck:
+    dead, expected = (sum(each[:2] == origin for each in letters) for letters in (kept, found))
+    return PartitionCheck(*origin, at, read + expected, applied, dead, expected)
 
 
 def _live(store: PostgresStore, name: str) -> Version:
