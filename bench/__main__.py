@@ -18,6 +18,7 @@ from bench.sections import Section
 from bench.sections.growth import growth, projections
 from bench.sections.latency import latency
 from bench.sections.rebuild import rebuild, sides
+from bench.sections.replay import replay
 from bench.sections.tpcds import tpcds
 from bench.sections.writing import writing
 from bench.sizes import FULL, QUICK, SMOKE, Sizes
@@ -31,6 +32,7 @@ SECTIONS: dict[str, Callable[[Stage, Sizes], list[Section]]] = {
     "sides": sides,
     "writing": writing,
     "latency": latency,
+    "replay": replay,
     "growth": growth,
     "projections": projections,
     "tpcds": tpcds,

@@ -95,6 +95,24 @@ def _growth(results: Results) -> float:
     return max(costs)
 
 
+def _worse(name: str, other: str) -> Callable[[Results], float]:
+    """The rate of `name` against that of `other` in the replays, on the log where it is lower."""
+
+    def figure(results: Results) -> float:
+        logs = ("Kafka", "PostgresLog")
+        return min(_ratio("replay", f"{name}, {log}", f"{other}, {log}")(results) for log in logs)
+
+    return figure
+
+
+def _milliseconds(what: str) -> Callable[[Results], float]:
+    def figure(results: Results) -> float:
+        rows = _section(results, "switching")["rows"]
+        return float(next(row for row in rows if row["what"].startswith(what))["milliseconds"])
+
+    return figure
+
+
 def _memory(results: Results) -> float:
     """GiB, the largest peak of a process of tillroll's."""
     peaks = [
@@ -150,6 +168,15 @@ TARGETS = (
         "publish to visible at 1,000/s, PostgresLog, p99", _waits("PostgresLog", "p99"), most=20, unit="ms"
     ),
     Target("publish to visible at 1,000/s, Kafka, p99", _waits("Kafka", "p99"), most=50, unit="ms"),
+    Target("replay rebuild, against the projector", _worse("replay rebuild", "projector"), 0.85),
+    Target("explain of one key, against query --as-of", _worse("explain of one key", "query --as-of"), 3),
+    Target("compare of a million rows", _milliseconds("compare"), most=10_000, unit="ms"),
+    Target(
+        "the longest read while versions are switched",
+        _milliseconds("the longest read meanwhile"),
+        most=100,
+        unit="ms",
+    ),
     Target("cost per event, largest history against a million", _growth, most=1.15),
     Target("memory of a process, largest", _memory, most=1, unit="GiB"),
 )

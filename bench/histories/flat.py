@@ -7,7 +7,7 @@ import polars as pl
 from bench.histories import Chunk, History, sums
 from bench.histories.envelope import conform, placed, scattered
 
-__all__ = ["FEW", "HOT", "MANY"]
+__all__ = ["FEW", "HOT", "MANY", "WIDE"]
 
 MANY_KEYS, FEW_KEYS, HOT_KEYS = 61_500, 300, 10
 COUNT_EVERY = 100  # of 100 events one is followed by a count
@@ -70,3 +70,4 @@ _hot = pl.when(pl.col("i") % 10 < 9).then((pl.col("i") // 7) % HOT_KEYS).otherwi
 MANY = _history("flat", f"flat stock events, {MANY_KEYS:,} keys, 1 % counts", scattered(MANY_KEYS), True)
 FEW = _history("few", f"flat stock events, {FEW_KEYS} keys", scattered(FEW_KEYS), False)
 HOT = _history("hot", f"flat stock events, nine of ten on {HOT_KEYS} of {MANY_KEYS:,} keys", _hot, False)
+WIDE = _history("wide", "flat stock events, a key each", pl.col("i"), False)

@@ -106,13 +106,27 @@ class AdmissionTable:
 
         The epoch of every partition is raised, so that a predecessor who does not know yet commits nothing. start_of:
         the offset at which the log begins by now. What it let go of before that can be judged no more and counts as
-        admitted; a projector that stands before it refuses by itself.
+        admitted; a projector that stands before it refuses by itself. Raises StoreUnavailable, and what start_of raises.
         """
         with self._store.connection():
             connection = self._store.database.connect()
+        try:
+            with self._store.database.translated():
+                if self._takes_office(connection, origins, start_of):
+                    self._connection = connection
+        finally:
+            if self._connection is not connection:
+                connection.close()
+        return self._connection is connection
+
+    def _takes_office(
+        self,
+        connection: Connection,
+        origins: Iterable[TopicPartition],
+        start_of: Callable[[TopicPartition], int],
+    ) -> bool:
         got = connection.execute("select pg_try_advisory_lock(%s)", [OFFICE_LOCK]).fetchone()
         if got is None or not got[0]:
-            connection.close()
             return False
         connection.execute("set synchronous_commit = off")  # docs/decisions/0013
         connection.execute(_STAGE)
@@ -120,7 +134,6 @@ class AdmissionTable:
             row = connection.execute(_CLAIM, [*origin, start_of(origin)]).fetchone()
             assert row is not None
             self._held[origin] = _Held(*row)
-        self._connection = connection
         return True
 
     def positions(self, origins: Iterable[TopicPartition]) -> dict[TopicPartition, int]:

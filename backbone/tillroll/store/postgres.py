@@ -236,9 +236,8 @@ class Writer:
 
         Raises Replaced, Unstorable, StoreUnavailable, DiskFull; then it stays.
         """
-        connection = self._open()
         try:
-            with self._database.translated(), connection.transaction():
+            with self._database.translated(), (connection := self._open()).transaction():
                 gone = connection.execute(
                     "delete from tillroll.dead_letters where id = %s returning topic, partition",
                     [dead_letter],

@@ -6,7 +6,7 @@ import pytest
 from tests.integration.projector.admission import CONTRACT, STOCK, admit, conflicts, put, received, skipped
 
 from tillroll.database import Connection, Database
-from tillroll.errors import Replaced, TillrollError, Unavailable
+from tillroll.errors import LogUnavailable, Replaced, StoreUnavailable, TillrollError, Unavailable
 from tillroll.events import StockReceived
 from tillroll.log import group
 from tillroll.log.group import POLL_BYTES
@@ -159,3 +159,33 @@ def test_the_office_is_free_once_it_is_given_up(
     assert second.lead([], lambda origin: 0)
     second.close()
     ending.close()
+
+
+def test_a_connection_cut_while_the_office_is_taken_is_an_outage_and_leaves_it_free(
+    store: PostgresStore,
+) -> None:
+    def cut(origin: TopicPartition) -> int:
+        with store.connection() as connection:
+            connection.execute(
+                "select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and objid = %s "
+                "and database = (select oid from pg_database where datname = current_database())",
+                [OFFICE_LOCK],
+            )
+        return 0
+
+    table = AdmissionTable(store)
+    with pytest.raises(StoreUnavailable, match="does not answer"):
+        table.lead(STOCK, cut)
+    assert table.lead(STOCK, lambda origin: 0)
+    table.close()
+
+
+def test_a_log_that_fails_while_the_office_is_taken_leaves_it_free(store: PostgresStore) -> None:
+    def down(origin: TopicPartition) -> int:
+        raise LogUnavailable("down")
+
+    first, second = AdmissionTable(store), AdmissionTable(store)
+    with pytest.raises(LogUnavailable):
+        first.lead(STOCK, down)
+    assert second.lead(STOCK, lambda origin: 0)
+    second.close()
