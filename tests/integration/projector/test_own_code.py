@@ -251,13 +251,15 @@ def test_a_version_that_was_held_for_a_while_is_taken_up_again(
     place.receive(1)
     place.project([units])
     place.candidate(new)
-    with following(place, [units]):
+    with following(place, [units]) as done:
         assert in_time(lambda: place.units("units_v2.units") == 10)
         with standing_still(place.store, "units", 2):
             place.receive(1)
             assert in_time(lambda: place.units() == 2)
             assert place.units("units_v2.units") == 10
         assert in_time(lambda: place.units("units_v2.units") == 20)
+    told = [(each.name, each.events) for each in done if each.name.startswith("units")]
+    assert sorted(told) == [("units", 1), ("units_v2", 2)]  # what it did before and after, together
 
 
 def versions_of(place: Place) -> list[int]:

@@ -24,6 +24,13 @@ class Done:
     seconds: float = 0.0
     error: BaseException | None = None
 
+    def and_then(self, later: "Done") -> "Done":
+        """Both together, `later` being what was done after this under the same name."""
+        seconds = self.seconds + later.seconds
+        return Done(
+            self.name, self.events + later.events, self.dead + later.dead, seconds, later.error or self.error
+        )
+
     @property
     def rate(self) -> float:
         """Events per second."""

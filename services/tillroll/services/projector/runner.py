@@ -8,7 +8,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 
 from tillroll.contract.registry import Contract
@@ -87,7 +87,8 @@ class Run:
         self.stop()
         for worker in helping:
             worker.wait()
-        return [*(worker.done for worker in projecting), *self._lost, *(worker.done for worker in helping)]
+        done = _by_name(worker.done for worker in projecting)
+        return [*done, *self._lost, *(worker.done for worker in helping)]
 
     def _newcomers(self, projecting: Sequence["Projecting"]) -> list["Projecting"]:
         """Workers, at work, for versions that came to be projected since; those that went end by themselves."""
@@ -154,6 +155,14 @@ class Run:
         if not self._once and isinstance(log, Tidiable):
             helpers.append(Tidying(self._shared))
         return helpers
+
+
+def _by_name(found: Iterable[Done]) -> list[Done]:
+    """Of a version that was let go of and taken up again, both together."""
+    out = dict[str, Done]()
+    for done in found:
+        out[done.name] = out[done.name].and_then(done) if done.name in out else done
+    return list(out.values())
 
 
 def _ends(log: EventLog, projection: type[Projection]) -> dict[TopicPartition, int]:
