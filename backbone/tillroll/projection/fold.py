@@ -255,9 +255,14 @@ class Folder:
             pl.lit(None, pl.Binary).alias("key"),
             pl.col("event").str.decode("base64", strict=True).alias("value"),
         ).match_to_schema(RECORD_FRAME)
-        decoded = decode_records(records, batches, self._contract, self._projection.records())
+        decoded = decode_records(records, batches, self._contract, {*self._projection.records(), VOID})
         if decoded.rejects:
             raise HandlerFailed(f"an event that the void names cannot be read: {decoded.rejects[0].reason}")
+        if VOID in decoded.frames:
+            raise HandlerFailed(
+                f"the void names another void ({decoded.frames[VOID]['event_id'][0]}), and a void is final: publish what "
+                "that one took back again, under event_ids of their own"
+            )
         for record, frame in decoded.frames.items():
             told = frame.with_columns(_IDENTITY)
             other = told.join(named.with_columns(_IDENTITY), on=("_batch", "_offset", "event_id"), how="anti")

@@ -63,7 +63,7 @@ STAGES = """case
     when lapsed > 0 then 'lapsed'
     when rejected > 0 then 'rejected'
     else 'placed' end"""
-LINE_STATUS = STAGES.format(known="unit_price_minor is not null")
+LINE_STATUS = STAGES.format(known="ordered_at is not null")
 ORDER_STATUS = STAGES.format(known="lines > 0 and placed_at is not null").replace(
     "case", "case when lines = 0 and placed_at is not null then 'without goods'", 1
 )
@@ -90,6 +90,7 @@ class OrderStatus(Projection):
         line_id: Key[str]
         sku: First[str]
         unit_price_minor: First[int]
+        ordered_at: First[datetime]
         ordered: Sum[int]
         cancelled: Sum[int]
         sourced: Sum[int]
@@ -171,8 +172,8 @@ class OrderStatus(Projection):
 
     @on(OrderLineCancelled)
     def cancelled(self, events: Frame) -> Deltas:
-        """Units taken off a line."""
-        return self._counted(events, "cancelled")
+        """Units taken off a line; a charge that is dropped is money."""
+        return self._counted(events, "cancelled", kind="PRODUCT")
 
     @on(LineSourced)
     def sourced(self, events: Frame) -> Deltas:
@@ -211,8 +212,9 @@ class OrderStatus(Projection):
 
     @on(ReturnReceived)
     def returned(self, events: Frame) -> Deltas:
-        """Units that came back; a return without an order concerns none."""
-        return self._counted(events.filter(pl.col("order_id").is_not_null()), "returned")
+        """Units that came back, no charges; a return without an order concerns none."""
+        known = events.filter(pl.col("order_id").is_not_null())
+        return self._counted(known, "returned", kind="PRODUCT")
 
     @on(PaymentAuthorized)
     def authorized(self, events: Frame) -> Deltas:
@@ -239,11 +241,12 @@ class OrderStatus(Projection):
         """A refund that did not take place after all."""
         return self._money(events, "refunded_minor", -AMOUNT)
 
-    def _counted(self, events: Frame, counter: str) -> Deltas:
-        """Units into one counter; the order gets its row even if it was not seen yet."""
-        lines = events.lines()
+    def _counted(self, events: Frame, counter: str, **only: str) -> Deltas:
+        """Units of lines with these values into one counter; the order gets its row even if it was not seen yet."""
+        lines = events.lines().filter(**only)
+        unknown = UNITS.is_null().cast(pl.Int64)
         return {
-            self.Lines: lines.select(*LINE, "sku", **{counter: UNITS}),
+            self.Lines: lines.select(*LINE, "sku", **{counter: UNITS}, unknown_quantities=unknown),
             self.Orders: events.select("order_id"),
         }
 
@@ -262,6 +265,7 @@ def _sold(events: Frame) -> Frame:
             *LINE,
             "sku",
             "unit_price_minor",
+            ordered_at="occurred_at",
             ordered=UNITS,
             collected=pl.when(pl.col("fulfilment") == "CARRY_OUT").then(UNITS),
             unknown_quantities=UNITS.is_null().cast(pl.Int64),

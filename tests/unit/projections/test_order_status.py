@@ -2,8 +2,22 @@
 
 import base64
 
+import pytest
+
 from tillroll.contract.registry import load_contract
-from tillroll.events import Event, OrderPlaced, ParcelShipped, TransactionVoided, to_wire
+from tillroll.events import (
+    Event,
+    LineRejected,
+    LineSourced,
+    OrderLineCancelled,
+    OrderPlaced,
+    ParcelShipped,
+    PickupCollected,
+    PickupReady,
+    ReturnReceived,
+    TransactionVoided,
+    to_wire,
+)
 from tillroll.projections.order_status import OrderStatus
 from tillroll.testing import event, given
 
@@ -62,3 +76,38 @@ def test_an_order_that_was_never_seen_placed_is_incomplete() -> None:
 
 def test_an_order_of_charges_alone_has_no_goods() -> None:
     assert statuses(placed("CHARGE")) == (["without goods"], [])
+
+
+def test_a_voided_line_says_so_also_where_its_price_was_not_known() -> None:
+    sale = event(OrderPlaced, order_id="o", lines=[line() | {"unit_price_minor": None}])
+    assert statuses(sale, void(sale)) == (["voided"], ["voided"])
+
+
+def test_charges_that_are_dropped_or_given_back_are_no_goods() -> None:
+    postage = line("CHARGE") | {"line_id": "2", "sku": "POST", "quantity": 1}
+    sale = event(OrderPlaced, order_id="o", lines=[line() | {"fulfilment": "SHIP"}, postage])
+    named = {"line_id": "2", "sku": "POST", "location_id": "s", "kind": "CHARGE", "quantity": 1}
+    cancelled = event(OrderLineCancelled, order_id="o", lines=[named])
+    returned = event(ReturnReceived, order_id="o", return_id="r", lines=[named])
+    assert statuses(sale, cancelled, returned) == (["placed"], ["placed"])
+
+
+@pytest.mark.parametrize("kind", [LineSourced, LineRejected, PickupCollected, PickupReady])
+def test_units_that_are_not_known_are_counted_as_such_wherever_they_come_from(kind: type[Event]) -> None:
+    sale = event(OrderPlaced, order_id="o", lines=[line() | {"fulfilment": "SHIP"}])
+    moved = event(
+        kind, order_id="o", lines=[{"line_id": "1", "sku": "shoe", "location_id": "s", "quantity": None}]
+    )
+    outcome = given(sale, moved).when(OrderStatus)
+    assert outcome.rows("order_status_lines")["unknown_quantities"].to_list() == [1]
+    assert outcome.rows()["unknown_quantities"].to_list() == [1]
+    assert statuses(sale, moved) == (["unknown"], ["unknown"])
+
+
+def test_a_void_that_names_a_void_is_refused_and_the_first_one_stands() -> None:
+    sale = placed()
+    first = void(sale)
+    outcome = given(sale, first, void(first)).when(OrderStatus)
+    (failure,) = outcome.failures
+    assert "a void is final" in failure.message
+    assert outcome.rows()["status"].to_list() == ["voided"]
