@@ -100,7 +100,7 @@ def _worse(name: str, other: str) -> Callable[[Results], float]:
 
     def figure(results: Results) -> float:
         logs = ("Kafka", "PostgresLog")
-        return min(_ratio("replay", f"{name}, {log}", f"{other}, {log}")(results) for log in logs)
+        return min([_ratio("replay", f"{name}, {log}", f"{other}, {log}")(results) for log in logs])
 
     return figure
 

@@ -2,7 +2,7 @@
 
 import base64
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import polars as pl
@@ -14,11 +14,10 @@ from tillroll.events import Event, StockReceived, TransactionVoided, to_wire
 from tillroll.log.memory import MemoryLog
 from tillroll.log.port import TopicPartition
 from tillroll.projection import Frame, Key, Projection, Sum, on
-from tillroll.projection.fold import Folded
 from tillroll.publisher import Publisher
 from tillroll.services.projector import projector as projecting
 from tillroll.services.projector.projector import Projector
-from tillroll.store.postgres import Claim, PostgresStore, Writer
+from tillroll.store.postgres import PostgresStore, Writer
 from tillroll.testing import event
 
 CONTRACT = load_contract()
@@ -46,18 +45,12 @@ class Gate:
         self.fails: list[Exception | None] = []
         self.commit: Callable[..., None] = Writer.commit
 
-    def __call__(
-        self,
-        writer: Writer,
-        folded: Folded,
-        claims: Mapping[TopicPartition, Claim],
-        ends: Mapping[TopicPartition, int],
-    ) -> None:
+    def __call__(self, *given: Any) -> None:
         self.tried.release()
         assert self.open.wait(10)
         if self.fails and (error := self.fails.pop(0)) is not None:
             raise error
-        self.commit(writer, folded, claims, ends)
+        self.commit(*given)
 
 
 @pytest.fixture
