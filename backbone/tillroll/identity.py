@@ -74,9 +74,11 @@ def identity_key(environment: Mapping[str, str] | None = None) -> IdentityKey:
 def reference(kind: str, value: str, key: IdentityKey) -> Reference:
     """The reference that stands in an event for `value` as the customer gave it.
 
-    A personal value that is hashed already stays as it is, so that exported events can be published again.
+    `kind` counts in whatever case: it is written in lower case. A personal value that is hashed already stays as it is,
+    so that exported events can be published again.
     Raises MalformedEvent when the value is none of its kind; the message never quotes it.
     """
+    kind = kind.strip().lower()
     if kind not in PERSONAL_KINDS:
         return Reference(kind, _trimmed(kind, value))
     if HASHED.fullmatch(value):

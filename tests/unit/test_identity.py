@@ -18,6 +18,11 @@ def test_all_spellings_of_an_address_are_one_reference(spelling: str) -> None:
     assert reference("email", spelling, KEY) == ("email", f"k1:{digest}")
 
 
+@pytest.mark.parametrize("kind", ["Email", "EMAIL", " email "])
+def test_a_personal_kind_is_one_in_whatever_case(kind: str) -> None:
+    assert reference(kind, "ann@example.com", KEY) == reference("email", "ann@example.com", KEY)
+
+
 @pytest.mark.parametrize("spelling", ["+44 20 7946 0958", "0044 (20) 7946-0958", "+44 (0)20 7946.0958"])
 def test_all_spellings_of_a_number_are_e164(spelling: str) -> None:
     assert normalise("phone", spelling) == "+442079460958"

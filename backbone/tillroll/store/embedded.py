@@ -8,6 +8,8 @@ import getpass
 import hashlib
 import logging
 import re
+import shutil
+import signal
 import tempfile
 import threading
 import time
@@ -15,6 +17,7 @@ import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from subprocess import CalledProcessError
 from typing import Any
 
 from tillroll.database import Database
@@ -28,6 +31,7 @@ LEFT_OVER_SECONDS = (
 RETRY_SECONDS = 0.1
 UNQUOTABLE = '"$`\\'
 """What a data directory cannot have in its path: the starter hands it to a shell in double quotes."""
+_NEW = ".new-"
 _PLAIN = re.compile(r"[\w./+,=@~:-]+")
 
 # Made once, when the directory is new. A rebuild writes gigabytes of WAL in minutes; with the defaults it
@@ -76,11 +80,8 @@ def _start(home: Path) -> Any:
     module, left_over = _module(), (home / "postmaster.pid").exists()
     deadline = time.monotonic() + (LEFT_OVER_SECONDS if left_over else 0.0)
     try:
-        home.parent.mkdir(parents=True, exist_ok=True)
+        _make(module, home)
         server = module.get_server(home, start=False)
-        if not (home / "PG_VERSION").exists():
-            server.ensure_pgdata_inited()
-            _configure(home)
         server._stop = _stopping(type(server), server)
         _forget_killed(server.global_process_id_list, module.utils.process_is_running)
     except Exception as error:
@@ -90,6 +91,26 @@ def _start(home: Path) -> Any:
             raise _cannot_start(home, silence) from silence
         time.sleep(RETRY_SECONDS)
     return server
+
+
+def _make(module: Any, home: Path) -> None:
+    """Make the data directory, if there is none: beside, and renamed when it is complete, so that a kill leaves no half."""
+    home.parent.mkdir(parents=True, exist_ok=True)
+    with module.postgres_server.PostgresServer._lock:
+        if (home / "PG_VERSION").exists():
+            return
+        for left_over in home.parent.glob(f"{home.name}{_NEW}*"):
+            shutil.rmtree(left_over, ignore_errors=True)
+        made = Path(tempfile.mkdtemp(prefix=f"{home.name}{_NEW}", dir=home.parent))
+        try:
+            module.get_server(made, start=False).ensure_pgdata_inited()
+            _configure(made)
+            made.rename(home)
+        except BaseException as error:
+            shutil.rmtree(made, ignore_errors=True)
+            if isinstance(error, CalledProcessError) and -error.returncode == signal.SIGINT:
+                raise KeyboardInterrupt from error  # Ctrl-C reached initdb first
+            raise
 
 
 def _try_to_start(server: Any) -> Exception | None:

@@ -83,7 +83,7 @@ def _columns(connection: Connection, view: str) -> list[ViewColumn]:
     if not rows:
         there = ", ".join(_views(connection))
         raise UsageError(
-            f"there is no read model {view!r}; there are {there}"
+            f"there is no read model {view!r}; there are {there}; `tillroll project NAME --once` makes that of a projection"
             if there
             else f"there is no read model {view!r}, and no other yet; `tillroll project --once` makes them"
         )

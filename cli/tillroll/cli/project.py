@@ -12,7 +12,7 @@ import click
 from tillroll.cli.options import Given, with_options
 from tillroll.cli.output import count, show, table
 from tillroll.cli.progress import Meter, meter
-from tillroll.errors import TillrollError, Unavailable
+from tillroll.errors import TillrollError
 
 if TYPE_CHECKING:
     from tillroll.services.projector.listening import Done
@@ -122,7 +122,7 @@ class _Display:
                 f"{name}: {count(dead, 'event')} could not be applied; see `tillroll dead-letters list {name}`"
             )
 
-    def waiting(self, error: Unavailable) -> None:
+    def waiting(self, error: TillrollError) -> None:
         self._meter.say(f"waiting: {error}")
 
     def resumed(self, seconds: float) -> None:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import pytest
 from tests.integration.projector.admission import CONTRACT, put, received
 
-from tillroll.errors import LogUnavailable, Unavailable
+from tillroll.errors import LogUnavailable, TillrollError
 from tillroll.log.kafka import KafkaLog
 from tillroll.log.port import EventLog
 from tillroll.projections.store_availability import StoreAvailability
@@ -32,7 +32,7 @@ class _Told(Silent):
         if name == StoreAvailability.name:
             self.events.put(events)
 
-    def waiting(self, error: Unavailable) -> None:
+    def waiting(self, error: TillrollError) -> None:
         self.notes.put(error)
 
     def resumed(self, seconds: float) -> None:

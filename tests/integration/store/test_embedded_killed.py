@@ -79,6 +79,42 @@ def test_a_killed_user_does_not_keep_the_server_up(tmp_path: Path, killed_first:
     assert not (tmp_path / "postgres" / "postmaster.pid").exists()
 
 
+def _while_it_is_made(data: Path, number: int) -> subprocess.Popen[str]:
+    """A process group that gets this signal while it makes the data directory."""
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-W", "ignore", "-c", LIVES, str(data)]
+    first = subprocess.Popen(
+        command,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    while not list(data.glob("postgres.new-*/PG_VERSION")):
+        assert first.poll() is None
+    os.killpg(first.pid, number)
+    return first
+
+
+def test_a_first_start_that_is_killed_leaves_nothing_in_the_way(data: Path) -> None:
+    for _ in range(2):
+        with _while_it_is_made(data, signal.SIGKILL):
+            pass
+        assert not (data / "postgres").exists()
+    assert _answers(embedded_postgres(data))
+    with Database(embedded_postgres(data)).connect() as connection:
+        assert connection.execute("show shared_buffers").fetchone() == ("256MB",)
+    assert [each.name for each in data.iterdir()] == ["postgres"]
+
+
+def test_a_first_start_that_is_interrupted_is_told_as_such(tmp_path: Path) -> None:
+    with _while_it_is_made(tmp_path, signal.SIGINT) as first:
+        _, told = first.communicate(timeout=30)
+    assert told.strip().splitlines()[-1] == "KeyboardInterrupt"
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_server_that_cannot_come_back_is_an_error_after_a_while(
     data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

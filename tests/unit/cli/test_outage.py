@@ -1,6 +1,6 @@
 """Several workers notice that the store is down; it is told once, and once when it is over."""
 
-from tillroll.errors import StoreUnavailable, Unavailable
+from tillroll.errors import StoreUnavailable, TillrollError
 from tillroll.services.projector.listening import Outage, Silent
 
 DOWN = StoreUnavailable("the store does not answer")
@@ -10,7 +10,7 @@ class Notes(Silent):
     def __init__(self) -> None:
         self.notes: list[object] = []
 
-    def waiting(self, error: Unavailable) -> None:
+    def waiting(self, error: TillrollError) -> None:
         self.notes.append(error)
 
     def resumed(self, seconds: float) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from tillroll.errors import Unavailable
+from tillroll.errors import TillrollError
 
 __all__ = ["Done", "Listener", "Outage", "Silent"]
 
@@ -52,8 +52,8 @@ class Listener(Protocol):
         """That many more events are committed, that many more dead letters written."""
         ...
 
-    def waiting(self, error: Unavailable) -> None:
-        """The log or the store is down; the first worker noticed."""
+    def waiting(self, error: TillrollError) -> None:
+        """The log or the store is down, or has no room; the first worker noticed."""
         ...
 
     def resumed(self, seconds: float) -> None:
@@ -77,7 +77,7 @@ class Silent:
     def progressed(self, name: str, events: int, dead: int) -> None:
         """See Listener."""
 
-    def waiting(self, error: Unavailable) -> None:
+    def waiting(self, error: TillrollError) -> None:
         """See Listener."""
 
     def resumed(self, seconds: float) -> None:
@@ -96,7 +96,7 @@ class Outage:
         self._waiting: set[str] = set()
         self._since = 0.0
 
-    def begins(self, name: str, error: Unavailable) -> None:
+    def begins(self, name: str, error: TillrollError) -> None:
         """`name` cannot go on."""
         with self._lock:
             if not self._waiting:

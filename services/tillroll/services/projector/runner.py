@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 
 from tillroll.contract.registry import Contract
-from tillroll.errors import PositionOutOfRange, Unavailable
+from tillroll.errors import DiskFull, PositionOutOfRange, Unavailable
 from tillroll.log.port import EventLog, TopicPartition
 from tillroll.projection.declare import Projection
 from tillroll.services.projector.listening import Done, Listener, Outage, Silent
@@ -60,7 +60,9 @@ class Run:
         # waits most of the time, and nobody may wait for another's turn.
         self._at_once = min(len(projections), os.cpu_count() or 1) if once else len(projections)
         turns = threading.Semaphore(self._at_once if once else sys.maxsize)
-        self._shared = Shared(open_parts, contract, told, Outage(told), threading.Event(), turns)
+        # Who follows waits for room on a full disk, too; who was to come to an end is told.
+        outages = (Unavailable,) if once else (Unavailable, DiskFull)
+        self._shared = Shared(open_parts, contract, told, Outage(told), threading.Event(), turns, outages)
         self._lost: list[Done] = []
         self._lost_schemas = set[str]()
 

@@ -52,7 +52,7 @@ class Tidiable(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """What all workers of a run have in common."""
+    """What all workers of a run have in common. outages: errors that are waited out."""
 
     open: Open
     contract: Contract
@@ -60,6 +60,7 @@ class Shared:
     outage: Outage
     stop: threading.Event
     turns: threading.Semaphore
+    outages: tuple[type[TillrollError], ...] = (Unavailable,)
 
 
 class Worker:
@@ -120,7 +121,7 @@ class Worker:
                 with self.shared.open() as (log, store):
                     self.session(log, store)
                 return
-            except Unavailable as error:
+            except self.shared.outages as error:
                 self.shared.outage.begins(self.done.name, error)
             wait = FIRST_WAIT if self.done.events > before else min(2 * wait, LONGEST_WAIT)
             self.shared.stop.wait(wait)
