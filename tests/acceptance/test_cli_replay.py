@@ -160,6 +160,11 @@ def test_the_events_behind_a_changed_row_are_named(tillroll: Tillroll) -> None:
     assert "events" not in tillroll("replay", "compare", "shelf").stdout
 
 
+def test_events_behind_many_rows_are_refused_at_once(tillroll: Tillroll) -> None:
+    refused = tillroll("replay", "compare", "shelf", "--events", "--samples", "101", code=2).stderr
+    assert "at most 100 rows of a table, not 101" in refused
+
+
 def test_of_many_events_behind_a_row_those_that_differ_are_shown(tillroll: Tillroll) -> None:
     publish(tillroll, *((n, "sku-1", 1) for n in range(200, 240)), adjusted=[(300, "sku-1", -1)])
     write(MENDED)

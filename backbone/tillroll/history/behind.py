@@ -2,14 +2,13 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from tillroll.history.explain import RowParts
+from tillroll.history.past import ORIGIN, PastEvent, origin_of
 from tillroll.history.row import parts_of_rows
 from tillroll.history.scan import Slice
 from tillroll.history.view import History
-from tillroll.log.port import Position
 from tillroll.projection.declare import Projection, TableSpec
 
 __all__ = ["Behind", "behind"]
@@ -19,16 +18,9 @@ Given = tuple[Mapping[str, Any], ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Behind:
-    """An event behind a row. weight: -1 where a void takes it back; live, candidate: what it gave by either rule."""
+class Behind(PastEvent):
+    """An event behind a row. live, candidate: what it gave by either rule."""
 
-    position: Position
-    recorded_at: datetime
-    occurred_at: datetime
-    record: str
-    event_id: str
-    source: str
-    weight: int
     live: Given
     candidate: Given
 
@@ -68,14 +60,9 @@ def _given(
 def _by_event(parts: RowParts) -> dict[_Event, Given]:
     out = dict[_Event, Given]()
     for row in parts.rows().iter_rows(named=True):
-        event = tuple(row[f"_{name}"] for name in _ORIGIN)
+        event = tuple(row[name] for name in ORIGIN)
         out[event] = (*out.get(event, ()), _values(parts.table, row))
     return out
-
-
-_ORIGIN = (
-    "occurred_at", "recorded_at", "topic", "partition", "offset", "record", "event_id", "source", "weight",
-)  # fmt: skip
 
 
 def _values(table: TableSpec, row: Mapping[str, Any]) -> dict[str, Any]:
@@ -88,6 +75,5 @@ def _values(table: TableSpec, row: Mapping[str, Any]) -> dict[str, Any]:
 
 def _merged(live: Mapping[_Event, Given], candidate: Mapping[_Event, Given]) -> Iterator[Behind]:
     for event in sorted({*live, *candidate}):
-        told = dict(zip(_ORIGIN, event, strict=True))
-        at = Position(told.pop("topic"), told.pop("partition"), told.pop("offset"))
-        yield Behind(position=at, **told, live=live.get(event, ()), candidate=candidate.get(event, ()))
+        origin = origin_of(dict(zip(ORIGIN, event, strict=True)))
+        yield Behind(**origin, live=live.get(event, ()), candidate=candidate.get(event, ()))

@@ -5,14 +5,14 @@ A pure function of what handlers gave (projection.fold.Traced): no store, no clo
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from itertools import accumulate
 from typing import Any, cast
 
 import polars as pl
 
 from tillroll.errors import UsageError
-from tillroll.log.port import Batch, Position
+from tillroll.history.past import PastEvent, origin_of
+from tillroll.log.port import Batch
 from tillroll.projection.declare import Column, Projection, Rule, TableSpec
 from tillroll.projection.fold import EVENT, Traced
 from tillroll.projection.merge import AT, ORDER, contributions, finish, reduce
@@ -21,21 +21,14 @@ __all__ = ["Explanation", "Part", "RowParts", "cell", "explain"]
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class Part(PastEvent):
     """What one event gave to a cell.
 
     value: a Sum's or Level's move, signed; a count; or the value offered. fate: ``adds``, ``counts``,
     ``superseded`` (a Level: by a newer count), ``won``, ``lost``, ``repeats`` (a Union). total: the cell after
-    this and all parts before it. weight: -1 where a void takes the event back.
+    this and all parts before it.
     """
 
-    position: Position
-    recorded_at: datetime
-    occurred_at: datetime
-    record: str
-    event_id: str
-    source: str
-    weight: int
     value: Any
     fate: str
     total: Any
@@ -150,12 +143,7 @@ class _Given:
         self.count: Any = row.get(f"{column.name}_count") if column.rule is Rule.LEVEL else None
 
     def part(self, value: Any, fate: str, total: Any) -> Part:
-        row = self.row
-        position = Position(row["_topic"], row["_partition"], row["_offset"])
-        return Part(
-            position, row["_recorded_at"], row["_occurred_at"], row["_record"], row["_event_id"], row["_source"],
-            row["_weight"], value, fate, total,
-        )  # fmt: skip
+        return Part(**origin_of(self.row), value=value, fate=fate, total=total)
 
 
 def _told(rows: Sequence[_Given], rule: Rule) -> list[Part]:

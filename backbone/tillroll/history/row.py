@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Any
 
 import polars as pl
@@ -10,10 +9,10 @@ import polars as pl
 from tillroll.errors import UsageError
 from tillroll.history.answer import column_type
 from tillroll.history.explain import Explanation, RowParts, cell, explain
+from tillroll.history.past import PastEvent, origin_of
 from tillroll.history.pushdown import texts_of
 from tillroll.history.scan import Chunk, Slice
 from tillroll.history.view import History
-from tillroll.log.port import Position
 from tillroll.projection.declare import Projection, TableSpec
 from tillroll.projection.fold import Folder, Traced
 from tillroll.projection.merge import AT, ORDER, TableDeltas, contributions, finish, reduce
@@ -23,16 +22,9 @@ __all__ = ["Change", "changes", "explained", "key_of", "parts_of", "parts_of_row
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
-    """An event that touched a row, and the row after it, derived columns included. weight: -1 where a void takes it back."""
+class Change(PastEvent):
+    """An event that touched a row, and the row after it, derived columns included."""
 
-    position: Position
-    recorded_at: datetime
-    occurred_at: datetime
-    record: str
-    event_id: str
-    source: str
-    weight: int
     row: Mapping[str, Any]
 
 
@@ -176,13 +168,4 @@ def _given(table: TableSpec, rows: pl.DataFrame) -> TableDeltas:
 
 
 def _change(event: Mapping[str, Any], row: pl.DataFrame) -> Change:
-    return Change(
-        Position(event["_topic"], event["_partition"], event["_offset"]),
-        event["_recorded_at"],
-        event["_occurred_at"],
-        event["_record"],
-        event["_event_id"],
-        event["_source"],
-        event["_weight"],
-        row.row(0, named=True),
-    )
+    return Change(**origin_of(event), row=row.row(0, named=True))

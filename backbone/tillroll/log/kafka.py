@@ -48,9 +48,9 @@ PARTITION_FETCH_BYTES = 4 * 1024 * 1024
 # A member that is gone is noticed after this time, one that joins after a heartbeat.
 SESSION_MILLISECONDS = 10_000
 HEARTBEAT_MILLISECONDS = 1_000
-JOINING_SECONDS = (
-    0.01  # between two looks at whether partitions were assigned, which kafka-python does not wake us for
-)
+# Until the first look at whether partitions were assigned, which kafka-python does not wake us for; doubled with
+# every look: who joins waits for little, and who gets none is idle.
+JOINING_SECONDS, LONGEST_LOOK = 0.01, 1.0
 LEAVING_MILLISECONDS = 3_000  # a broker that is down cannot be told; the session ends by itself
 
 _READING = {
@@ -303,6 +303,7 @@ class _Member(kafka.ConsumerRebalanceListener):  # type: ignore[misc]
         self._won: set[TopicPartition] = set()
         self._paused: set[TopicPartition] = set()
         self._ready: list[Batch] = []
+        self._look = JOINING_SECONDS
         asked = [kafka.TopicPartition(topics[0], 0)]
         self._watch = Watch(lambda: consumer.end_offsets(asked, timeout_ms=ANSWER_MILLISECONDS))
         for topic in topics:
@@ -333,7 +334,8 @@ class _Member(kafka.ConsumerRebalanceListener):  # type: ignore[misc]
         while not self._ready:
             left = max(0.0, deadline - time.monotonic())
             joining = not self._reader.reached
-            self._fetch(min(left, JOINING_SECONDS) if joining else left, max_bytes)
+            self._fetch(min(left, self._look) if joining else left, max_bytes)
+            self._look = min(2 * self._look, LONGEST_LOOK)
             self._hand_over()
             if not joining or time.monotonic() >= deadline:
                 break
@@ -362,6 +364,7 @@ class _Member(kafka.ConsumerRebalanceListener):  # type: ignore[misc]
             starts = self._on_assigned(frozenset(self._won))
             self._start(starts)
             self._won.clear()
+            self._look = JOINING_SECONDS
 
     def _start(self, starts: Positions) -> None:
         for origin, offset in starts.items():

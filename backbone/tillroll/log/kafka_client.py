@@ -30,8 +30,8 @@ OLDEST_BROKER = (2, 1)  # the first with zstd
 CONNECT_SECONDS = 10.0
 LAST_PORT = 65_535
 RETRY_SECONDS = 0.05
-RETRY_MILLISECONDS = (
-    20  # kafka-python waits that long even before the first question about a topic, and in joining
+METADATA_MILLISECONDS = (
+    20  # kafka-python waits 100 between two questions, also before the first one about a topic
 )
 
 _T = TypeVar("_T")
@@ -126,7 +126,7 @@ class Connector:
         def network(**settings: Any) -> Any:
             net = NetworkSelector(**settings)
             connections = _Connections(net, **settings)
-            connections.cluster.config["retry_backoff_ms"] = settings["retry_backoff_ms"]  # not handed on
+            connections.cluster.config["retry_backoff_ms"] = METADATA_MILLISECONDS  # no option of a client's
             made.append(KafkaNetClient(net, connections, **settings))
             return made[-1]
 
@@ -135,7 +135,6 @@ class Connector:
             "bootstrap_timeout_ms": int(min(self.timeout, CONNECT_SECONDS) * 1000),
             "request_timeout_ms": int(self.timeout * 500),
             "reconnect_backoff_max_ms": 1000,
-            "retry_backoff_ms": RETRY_MILLISECONDS,
             "proxy_url": f"{_ClosingSocket.SCHEMES[0]}://",
             "kafka_client": network,
         }

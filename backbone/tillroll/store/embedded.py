@@ -9,7 +9,6 @@ import hashlib
 import logging
 import re
 import shutil
-import signal
 import tempfile
 import threading
 import time
@@ -17,7 +16,6 @@ import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from subprocess import CalledProcessError
 from typing import Any
 
 from tillroll.database import Database
@@ -106,10 +104,8 @@ def _make(module: Any, home: Path) -> None:
             module.get_server(made, start=False).ensure_pgdata_inited()
             _configure(made)
             made.rename(home)
-        except BaseException as error:
+        except BaseException:
             shutil.rmtree(made, ignore_errors=True)
-            if isinstance(error, CalledProcessError) and -error.returncode == signal.SIGINT:
-                raise KeyboardInterrupt from error  # Ctrl-C reached initdb first
             raise
 
 

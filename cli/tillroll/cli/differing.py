@@ -1,10 +1,10 @@
 """Two versions' rows side by side, for people."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from tillroll.cli.events import event_name, event_object, event_place
 from tillroll.cli.output import cell, table
 
 if TYPE_CHECKING:
@@ -49,8 +49,8 @@ def event_tables(rows: "Iterable[RowEvents]", left: str, right: str) -> Iterator
             [
                 (
                     each.occurred_at,
-                    _event(each),
-                    _place(each),
+                    event_name(each),
+                    event_place(each),
                     _given(each.live),
                     _given(each.candidate),
                     each.event_id,
@@ -68,12 +68,7 @@ def row_events(row: "RowEvents") -> dict[str, Any]:
 
 
 def _object(event: "Behind") -> dict[str, Any]:
-    found = asdict(event)
-    return {
-        **event.position._asdict(),
-        **{k: v for k, v in found.items() if k != "position"},
-        "differs": event.differs,
-    }
+    return event_object(event) | {"differs": event.differs}
 
 
 def _alike(event: "Behind") -> bool:
@@ -82,14 +77,6 @@ def _alike(event: "Behind") -> bool:
 
 def _when(event: "Behind") -> tuple[datetime, datetime]:
     return event.occurred_at, event.recorded_at
-
-
-def _event(event: "Behind") -> str:
-    return event.record if event.weight > 0 else f"{event.record} (voided)"
-
-
-def _place(event: "Behind") -> str:
-    return f"{event.position.topic}/{event.position.partition} {event.position.offset}"
 
 
 def _given(rows: Iterable[Mapping[str, Any]]) -> str:

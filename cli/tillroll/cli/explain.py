@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tillroll.cli.events import event_name, event_object, event_place
 from tillroll.cli.moments import slice_of, with_times
 from tillroll.cli.options import Given, with_options
 from tillroll.cli.output import cell, say, show, table
@@ -116,8 +117,16 @@ class _Explained:
 
     def data(self) -> dict[str, Any]:
         """All of it."""
-        found = {k: v for k, v in _fields(self.explanation).items() if k not in ("parts", "table")}
-        return {"view": self.view, **found, "parts": [_placed(part) for part in self.explanation.parts]}
+        told = self.explanation
+        return {
+            "view": self.view,
+            "projection": told.projection,
+            "key": told.key,
+            "column": told.column,
+            "rule": told.rule,
+            "value": told.value,
+            "parts": [event_object(part) for part in told.parts],
+        }
 
 
 @dataclass(frozen=True)
@@ -134,43 +143,27 @@ class _Changed:
             return [f"{_named(self.view, self.key)}: no event touched it"]
         columns = [name for name in self.changes[0].row if name not in self.key]
         rows = [
-            [each.occurred_at, each.recorded_at, _event(each), *(each.row[name] for name in columns)]
+            [each.occurred_at, each.recorded_at, event_name(each), *(each.row[name] for name in columns)]
             for each in self.changes
         ]
         return table(("occurred_at", "recorded_at", "event", *columns), rows)
 
     def data(self) -> list[dict[str, Any]]:
         """An object an event."""
-        return [_placed(each) for each in self.changes]
-
-
-def _fields(value: Any) -> dict[str, Any]:
-    """The fields of a dataclass as they are."""
-    return {name: getattr(value, name) for name in value.__dataclass_fields__}
+        return [event_object(each) for each in self.changes]
 
 
 def _part_cells(part: "Part") -> list[Any]:
-    place = f"{part.position.topic}/{part.position.partition} {part.position.offset}"
     return [
         part.occurred_at,
         part.recorded_at,
-        _event(part),
+        event_name(part),
         part.value,
         part.fate,
         part.total,
         part.source,
-        place,
+        event_place(part),
     ]
-
-
-def _event(told: "Part | Change") -> str:
-    return told.record if told.weight > 0 else f"{told.record} (voided)"
-
-
-def _placed(told: "Part | Change") -> dict[str, Any]:
-    """As an object, with topic, partition and offset in front."""
-    found = _fields(told)
-    return {**found.pop("position")._asdict(), **found}
 
 
 def _value(value: Any) -> str:

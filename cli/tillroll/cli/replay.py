@@ -9,6 +9,7 @@ from tillroll.cli.options import Given, with_options
 from tillroll.cli.output import show
 from tillroll.cli.query import parse_conditions
 from tillroll.cli.replayed import Audit, Difference, Done, Ended, Estimated, Standing, Switch, Telling
+from tillroll.errors import UsageError
 
 if TYPE_CHECKING:
     from tillroll.services.replay.compare import Compared
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["replay"]
 
 SAMPLES = 5
+MOST_EXPLAINED = 100  # rows of a table: of each, every event is looked up by both rules
 
 _NAME = click.argument("name")
 _REASON = click.option("--reason", metavar="TEXT", help="Why; kept in the audit.")
@@ -125,7 +127,11 @@ def cancel(given: Given, name: str, reason: str | None) -> None:
     show_default=True,
     help="Differing rows to show, per table.",
 )
-@click.option("--events", is_flag=True, help="Name the events behind the rows shown.")
+@click.option(
+    "--events",
+    is_flag=True,
+    help=f"Name the events behind the rows shown, {MOST_EXPLAINED} of a table at most.",
+)
 @click.option(
     "--parquet",
     type=click.Path(path_type=Path, file_okay=False),
@@ -141,6 +147,10 @@ def compare(given: Given, name: str, samples: int, events: bool, parquet: Path |
     """
     from tillroll.services.replay.compare import comparing
 
+    if events and samples > MOST_EXPLAINED:
+        raise UsageError(
+            f"--events looks up what stands behind at most {MOST_EXPLAINED} rows of a table, not {samples:,}"
+        )
     given.require_data(also_log=True)
     with comparing(given.log, given.store, name) as compared:
         found = compared.found

@@ -1,13 +1,16 @@
 """Every contender on a small history: the rows are right, or it says why there are none."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from bench.ground import Ground
 from bench.histories.flat import MANY
 from bench.measuring import Scenario, play
+from bench.sections import Section
+from bench.sections.growth import projections
 from bench.sections.rebuild import contenders
-from bench.sizes import SMOKE
+from bench.sections.replay import replay
+from bench.sizes import SMOKE, Sizes
 from bench.stage import Stage
 
 from tillroll.testing.broker import missing_tools
@@ -55,3 +58,18 @@ def test_wrong_rows_are_found_out(stage: Stage) -> None:
         scenario.check = ground.checked("stock_levels", "stock_levels", ground.loaded.facts.head(400))
         play([scenario], 1, stage.database, stage.drop, warm=False)
     assert [run["right"] for run in scenario.runs] == [False]
+
+
+@pytest.mark.parametrize("section", [replay, projections])
+def test_sections_that_a_change_elsewhere_can_break(
+    stage: Stage, section: Callable[[Stage, Sizes], list[Section]]
+) -> None:
+    """Contenders named by a string, jobs of programs of their own: nothing but running them shows that they run."""
+    found = section(stage, SMOKE)
+    ran = [
+        (each["name"], each["problem"] or [run["right"] for run in each["runs"]])
+        for s in found
+        for each in s.scenarios
+    ]
+    assert ran == [(name, [True] * SMOKE.side_runs) for name, _ in ran] != []
+    assert [row for s in found for row in s.rows if "milliseconds" not in row] == []

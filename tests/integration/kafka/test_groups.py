@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from tillroll.log import kafka
 from tillroll.log.kafka import KafkaLog
 from tillroll.log.port import TopicPartition
 from tillroll.testing.log_contract import Member, record, rows_of, topic_spec, until
@@ -17,6 +18,7 @@ pytestmark = pytest.mark.kafka
 
 MEMBER = """
 import sys
+from tillroll.log import kafka
 from tillroll.log.kafka import KafkaLog
 from tillroll.testing.log_contract import Member
 member = Member(KafkaLog(sys.argv[1]), [sys.argv[2]], sys.argv[3])
@@ -76,6 +78,28 @@ def test_a_member_whose_process_is_gone_gives_up_its_share(log: KafkaLog, kafka_
         other.kill()
     until(lambda: len(one.assignment) == 4, [one], "all partitions")
     one.subscription.close()
+
+
+def test_a_member_without_partitions_looks_less_and_less_often(
+    log: KafkaLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = list[object]()
+    fetch = kafka._Member._fetch
+
+    def counted(member: kafka._Member, timeout: float, max_bytes: int) -> None:
+        looks.append(member)
+        fetch(member, timeout, max_bytes)
+
+    monkeypatch.setattr(kafka._Member, "_fetch", counted)
+    topic, group = new_topic(log, 1), f"idle-{uuid.uuid4()}"
+    members = [Member(log, [topic], group) for _ in range(2)]
+    until(lambda: any(member.assignment for member in members), members, "the partition")
+    idle = next(member for member in members if not member.assignment)
+    looks.clear()
+    idle.poll(2.0)
+    assert 2 <= looks.count(idle.subscription) <= 10  # 200 would be one every 10 ms
+    for member in members:
+        member.subscription.close()
 
 
 def test_nothing_is_lost_when_handing_over_fails(log: KafkaLog) -> None:

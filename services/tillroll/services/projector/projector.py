@@ -275,12 +275,11 @@ class Projector:
         return taken
 
     def _take(self, batches: list[Batch]) -> None:
-        pending = self._pending
+        records, pending = self._records(batches), self._pending
+        folded, read = self._folder.fold(self._decoded(records, batches), batches), _counted(records, batches)
         pending.since = pending.since or time.monotonic()
-        records = self._records(batches)
-        folded = self._folder.fold(self._decoded(records, batches), batches)
         pending.parts.append(folded)
-        pending.read.update(_counted(records, batches))
+        pending.read.update(read)
         pending.taken |= folded.taken_back
         pending.batches += batches
         pending.events += sum(_count(batch) for batch in batches)

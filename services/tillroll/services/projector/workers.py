@@ -2,6 +2,7 @@
 
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -63,7 +64,7 @@ class Shared:
     outages: tuple[type[TillrollError], ...] = (Unavailable,)
 
 
-class Worker:
+class Worker(ABC):
     """A thread that works in sessions: with a log and a store, until one of them is down."""
 
     def __init__(self, shared: Shared, name: str):
@@ -87,9 +88,9 @@ class Worker:
         while self.is_at_work():
             pass
 
+    @abstractmethod
     def session(self, log: EventLog, store: PostgresStore) -> None:
         """Work until there is nothing left to do or a stop is wanted."""
-        raise NotImplementedError
 
     def goes_on(self) -> bool:
         """Whether no stop is wanted."""
