@@ -50,7 +50,7 @@ SESSION_MILLISECONDS = 10_000
 HEARTBEAT_MILLISECONDS = 1_000
 # Until the first look at whether partitions were assigned, which kafka-python does not wake us for; doubled with
 # every look: who joins waits for little, and who gets none is idle.
-JOINING_SECONDS, LONGEST_LOOK = 0.01, 1.0
+JOINING_SECONDS, LONGEST_LOOK = 0.01, 0.1
 LEAVING_MILLISECONDS = 3_000  # a broker that is down cannot be told; the session ends by itself
 
 _READING = {
