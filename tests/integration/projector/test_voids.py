@@ -16,6 +16,7 @@ from tillroll.log.port import EventLog, Record, TopicPartition
 from tillroll.projection import Frame, Key, Projection, Sum, on
 from tillroll.projection.fold import Folded
 from tillroll.publisher import Publisher
+from tillroll.services.projector import projector as projecting
 from tillroll.services.projector.projector import Projector
 from tillroll.services.projector.retry import Retrier
 from tillroll.store import dead_letters
@@ -96,7 +97,10 @@ def test_in_one_batch_and_in_later_ones(log: EventLog, store: PostgresStore, fin
     assert units(store) == 0
 
 
-def test_in_batches_that_one_commit_takes(log: EventLog, store: PostgresStore) -> None:
+def test_in_batches_that_one_commit_takes(
+    log: EventLog, store: PostgresStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(projecting, "FEW", 0)  # which would be committed at once
     three = received(3)
     one = Projector(Moved, log, store, CONTRACT, commit_events=1_000)
     for order in range(8):
@@ -105,7 +109,7 @@ def test_in_batches_that_one_commit_takes(log: EventLog, store: PostgresStore) -
     publish(log, three)
     for _ in range(20):
         one.step(0.0)
-    one.flush()
+    assert one.flush().events == 9
     one.close()
     assert units(store) == 0
 
