@@ -7,7 +7,7 @@ read model's, so Kafka's committed offsets are not used.
 
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
@@ -145,9 +145,19 @@ class KafkaLog:
 
     def append(self, topic: str, partition: int, records: Sequence[Record]) -> list[Appended]:
         """See EventLog.append. The same event twice is there twice: admission settles that."""
-        self._check(TopicPartition(topic, partition))
-        offsets = self._appender.append(TopicPartition(topic, partition), records)
-        return [Appended(Position(topic, partition, offset)) for offset in offsets]
+        origin = TopicPartition(topic, partition)
+        return self.append_all({origin: records})[origin]
+
+    def append_all(
+        self, appends: Mapping[TopicPartition, Sequence[Record]]
+    ) -> dict[TopicPartition, list[Appended]]:
+        """See EventLog.append_all and append."""
+        for origin in appends:
+            self._check(origin)
+        return {
+            origin: [Appended(Position(*origin, offset)) for offset in offsets]
+            for origin, offsets in self._appender.append(appends).items()
+        }
 
     # --- reading ------------------------------------------------------------------------------------
 

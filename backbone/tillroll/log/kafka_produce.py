@@ -13,7 +13,7 @@ any other version, records go one by one through ``send()``.
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
@@ -72,13 +72,14 @@ class Appender:
         self._opening = threading.Lock()
         self._producer: Any = None
 
-    def append(self, origin: TopicPartition, records: Sequence[Record]) -> list[int]:
-        """The offsets of `records`, durable by now, in the order given. Raises what Connector.translating does."""
+    def append(self, appends: Mapping[TopicPartition, Sequence[Record]]) -> dict[TopicPartition, list[int]]:
+        """The offsets of the records, durable by now, in the order given. Raises what Connector.translating does."""
         producer = self._open()
-        way = self._by_batch if self._whole and len(records) >= FEWEST_FOR_BATCHES else self._by_record
         try:
             with self._connector.translating():
-                return _known(way(producer, origin, records))
+                sent = {origin: self._send(producer, origin, records) for origin, records in appends.items()}
+                _flush(producer, self._deadline())
+                return {origin: _known(offsets()) for origin, offsets in sent.items()}
         except TillrollError:
             self._drop(producer)
             raise
@@ -90,16 +91,19 @@ class Appender:
         if producer is not None:
             _close(producer, self._timeout)
 
-    def _by_record(self, producer: Any, origin: TopicPartition, records: Sequence[Record]) -> list[int]:
-        sent = [producer.send(origin.topic, r.value, r.key, partition=origin.partition) for r in records]
-        _flush(producer, self._deadline())
-        return [future.get(GRACE_SECONDS).offset for future in sent]
+    def _send(
+        self, producer: Any, origin: TopicPartition, records: Sequence[Record]
+    ) -> Callable[[], list[int]]:
+        """Hand records over to be sent; gives what says where they are, to be asked after a flush."""
+        if self._whole and len(records) >= FEWEST_FOR_BATCHES:
+            producer.partitions_for(origin.topic)  # as send() does: knows who leads, or raises
+            if parts := _parts(records, producer.config["batch_size"]):
+                offsets = self._by_batch(producer, origin, parts)
+                return lambda: offsets
+        futures = [producer.send(origin.topic, r.value, r.key, partition=origin.partition) for r in records]
+        return lambda: [future.get(GRACE_SECONDS).offset for future in futures]
 
-    def _by_batch(self, producer: Any, origin: TopicPartition, records: Sequence[Record]) -> list[int]:
-        producer.partitions_for(origin.topic)  # as send() does: knows who leads, or raises
-        parts = _parts(records, producer.config["batch_size"])
-        if parts is None:
-            return self._by_record(producer, origin, records)
+    def _by_batch(self, producer: Any, origin: TopicPartition, parts: Iterable[pl.DataFrame]) -> list[int]:
         offsets: list[int] = []
         under_way: deque[WholeBatch] = deque()
         with _flushing(producer._accumulator):

@@ -3,7 +3,7 @@
 import threading
 import time
 import uuid
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -65,6 +65,14 @@ class MemoryLog:
                 held.end += len(fresh)
                 self._grown.notify_all()
         return answers
+
+    def append_all(
+        self, appends: Mapping[TopicPartition, Sequence[Record]]
+    ) -> dict[TopicPartition, list[Appended]]:
+        """See EventLog.append_all."""
+        for origin in appends:
+            self._partition(origin)
+        return {origin: self.append(*origin, appends[origin]) for origin in sorted(appends)}
 
     def _settle(
         self, topic: str, partition: int, records: Sequence[Record], end: int

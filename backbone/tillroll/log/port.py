@@ -181,6 +181,16 @@ class EventLog(Protocol):
         """
         ...
 
+    def append_all(
+        self, appends: Mapping[TopicPartition, Sequence[Record]]
+    ) -> dict[TopicPartition, list[Appended]]:
+        """`append` to several partitions at once, waiting for the disk or the broker once; answers by partition.
+
+        What two partitions are given of one event_id is settled as if they were appended to one after the
+        other, in order of topic and partition. Raises what `append` does.
+        """
+        ...
+
     def read(self, origin: TopicPartition, offset: int, max_bytes: int = ...) -> Sequence[Batch]:
         """Batches from `offset` on, without a group; empty at the end. Raises PositionOutOfRange, TopicMissing."""
         ...

@@ -63,6 +63,12 @@ LEAST_TO_COMPRESS = (
 ROWS_A_READ = 20_000  # single-event rows: enough to keep the decoder's native path busy
 _SMALL_BODY = {"small": LEAST_TO_COMPRESS, "magic": ZSTD_MAGIC}
 
+# A row for each partition, in the order given.
+_APPEND = """
+    select tillroll_log.append(topic, partition, ids::uuid[], raw_bytes, body)
+      from unnest(%(topics)s::text[], %(partitions)s::integer[], %(ids)s::text[], %(sizes)s::integer[],
+                  %(bodies)b::bytea[]) as given (topic, partition, ids, raw_bytes, body)"""
+
 # Small bodies that are not compressed come end to end as one: single events would be as many rows to take in.
 _READ = """
     with ahead as (
@@ -152,23 +158,35 @@ class PostgresLog:
 
     def append(self, topic: str, partition: int, records: Sequence[Record]) -> list[Appended]:
         """See EventLog.append."""
-        firsts: dict[str, int] = {}
-        for at, record in enumerate(records):
-            firsts.setdefault(record.event_id, at)
-        fresh, seen = [records[at] for at in firsts.values()], dict[str, Position]()
-        base: int | None = 0
-        while fresh and (base := self._try_append(topic, partition, fresh)) is None:
-            found = self._where_seen([record.event_id for record in fresh])
+        origin = TopicPartition(topic, partition)
+        return self.append_all({origin: records})[origin]
+
+    def append_all(
+        self, appends: Mapping[TopicPartition, Sequence[Record]]
+    ) -> dict[TopicPartition, list[Appended]]:
+        """See EventLog.append_all; all of it is one transaction."""
+        firsts: dict[str, tuple[TopicPartition, int]] = {}
+        for origin in sorted(appends):  # writers that meet lock the partitions in one order
+            for at, record in enumerate(appends[origin]):
+                firsts.setdefault(record.event_id, (origin, at))
+        fresh = {id_: appends[origin][at] for id_, (origin, at) in firsts.items()}
+        seen: dict[str, Position] = {}
+        while (new := self._try_append(_by_origin(fresh, firsts))) is None:
+            found = self._where_seen(list(fresh))
             fresh = _without(fresh, found)
             seen |= found
-        new = {r.event_id: Position(topic, partition, (base or 0) + n) for n, r in enumerate(fresh)}
-        held = {id_: records[firsts[id_]].value for id_ in new} | self._values_at(seen)
-        return [
-            Appended(new[record.event_id])
-            if at == firsts[record.event_id] and record.event_id in new
-            else _repeated(record, new.get(record.event_id) or seen[record.event_id], held[record.event_id])
-            for at, record in enumerate(records)
-        ]
+        held = {id_: record.value for id_, record in fresh.items()} | self._values_at(seen)
+        return {
+            origin: [
+                Appended(new[record.event_id])
+                if record.event_id in new and firsts[record.event_id] == (origin, at)
+                else _repeated(
+                    record, new.get(record.event_id) or seen[record.event_id], held[record.event_id]
+                )
+                for at, record in enumerate(records)
+            ]
+            for origin, records in appends.items()
+        }
 
     def read(self, origin: TopicPartition, offset: int, max_bytes: int = POLL_BYTES) -> Sequence[Batch]:
         """See EventLog.read."""
@@ -231,11 +249,11 @@ class PostgresLog:
             self._identity = f"postgresql:{_make_tables(self._database)}"
         return self._database.connection()
 
-    def _try_append(self, topic: str, partition: int, records: Sequence[Record]) -> int | None:
+    def _try_append(self, fresh: Mapping[TopicPartition, Sequence[Record]]) -> dict[str, Position] | None:
         """`_append_once`, again when the server broke its transaction off for the sake of another one's."""
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                return self._append_once(topic, partition, records)
+                return self._append_once(fresh)
             except psycopg.Error as error:
                 if error.sqlstate not in BROKEN_OFF:
                     raise
@@ -246,24 +264,35 @@ class PostgresLog:
             "else locks the tables of tillroll_log, and publish again"
         ) from broken_off
 
-    def _append_once(self, topic: str, partition: int, records: Sequence[Record]) -> int | None:
-        """The offset of the first record, or None when an event_id was in the log already."""
-        body = encode_values([r.key for r in records], [r.value for r in records])
-        ids = "{" + ",".join([r.event_id for r in records]) + "}"
+    def _append_once(self, fresh: Mapping[TopicPartition, Sequence[Record]]) -> dict[str, Position] | None:
+        """Where each record is now, by event_id; None when an event_id was in the log already."""
+        if not fresh:
+            return {}
+        bodies = [
+            encode_values([r.key for r in records], [r.value for r in records]) for records in fresh.values()
+        ]
+        rows = {
+            "topics": [origin.topic for origin in fresh],
+            "partitions": [origin.partition for origin in fresh],
+            "ids": ["{" + ",".join([r.event_id for r in records]) + "}" for records in fresh.values()],
+            "sizes": [len(body) for body in bodies],
+            "bodies": [_packed(body) for body in bodies],
+        }
         try:
             with self._open() as connection:
-                row = connection.execute(
-                    "select tillroll_log.append(%s, %s, %s::uuid[], %s, %b)",
-                    [topic, partition, ids, len(body), _packed(body)],
-                ).fetchone()
+                bases = [row[0] for row in connection.execute(_APPEND, rows)]
         except psycopg.Error as error:
             if error.sqlstate == NO_PARTITION:
-                raise TopicMissing(f"the log has no partition {partition} of topic {topic!r}") from None
+                for origin in fresh:
+                    self._partition_id(origin)  # says which it is
             if error.sqlstate == SEEN_BEFORE:
                 return None
             raise
-        assert row is not None
-        return int(row[0])
+        return {
+            record.event_id: Position(*origin, base + n)
+            for (origin, records), base in zip(fresh.items(), bases, strict=True)
+            for n, record in enumerate(records)
+        }
 
     def _where_seen(self, ids: Sequence[str]) -> dict[str, Position]:
         with self._open() as connection:
@@ -432,10 +461,19 @@ _FORGET_THE_DEAD = """
                           and l.classid = %(space)s::oid and l.objid = m.lock_key::oid)"""
 
 
-def _without(records: list[Record], seen: Mapping[str, Position]) -> list[Record]:
+def _by_origin(
+    fresh: Mapping[str, Record], firsts: Mapping[str, tuple[TopicPartition, int]]
+) -> dict[TopicPartition, list[Record]]:
+    out: dict[TopicPartition, list[Record]] = {}
+    for id_, record in fresh.items():
+        out.setdefault(firsts[id_][0], []).append(record)
+    return out
+
+
+def _without(fresh: dict[str, Record], seen: Mapping[str, Position]) -> dict[str, Record]:
     """The records that were not seen before; one of them was, or its id is not written as the log writes it."""
-    left = [record for record in records if record.event_id not in seen]
-    if len(left) == len(records):
+    left = {id_: record for id_, record in fresh.items() if id_ not in seen}
+    if len(left) == len(fresh):
         raise MalformedEvent("event ids have to be in canonical form: 36 characters, lower case")
     return left
 

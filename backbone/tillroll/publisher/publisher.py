@@ -11,7 +11,7 @@ from tillroll.contract.registry import ANY_TOPIC, Contract
 from tillroll.errors import MalformedEvent, UsageError
 from tillroll.events import Event, to_wire
 from tillroll.identity import identity_key
-from tillroll.log.port import Appended, EventLog, Record
+from tillroll.log.port import Appended, EventLog, Record, TopicPartition
 from tillroll.publisher.encode import encode_frame, key_text
 from tillroll.publisher.references import hashed
 
@@ -59,17 +59,15 @@ class Publisher:
         E-mail addresses and phone numbers of customers go as keyed hashes. Raises MalformedEvent, then nothing
         was appended; and what the log raises.
         """
-        routed: dict[tuple[str, int], list[tuple[int, Record]]] = {}
-        count = 0
-        for count, event in enumerate(events, 1):
+        routed: dict[TopicPartition, list[Record]] = {}
+        order: list[TopicPartition] = []
+        for event in events:
             topic, key, value = to_wire(hashed(event, self._key), self._contract)
-            place = topic, partition_of(key, self._partitions[topic])
-            routed.setdefault(place, []).append((count - 1, Record(key, value, event.event_id)))
-        answers: dict[int, Appended] = {}
-        for (topic, partition), placed in sorted(routed.items()):
-            got = self._log.append(topic, partition, [record for _, record in placed])
-            answers |= dict(zip([at for at, _ in placed], got, strict=True))
-        return [answers[at] for at in range(count)]
+            origin = TopicPartition(topic, partition_of(key, self._partitions[topic]))
+            routed.setdefault(origin, []).append(Record(key, value, event.event_id))
+            order.append(origin)
+        answers = {origin: iter(got) for origin, got in self._log.append_all(routed).items()}
+        return [next(answers[origin]) for origin in order]
 
     def publish_frame(self, record: str, events: pl.DataFrame) -> Published:
         """Append every row of `events`, a frame with the columns of the newest version of `record`.

@@ -276,6 +276,44 @@ class LogContract:
         for records, given in zip(batches, answers, strict=True):
             assert [held[answer.position.offset] for answer in given] == [r.value for r in records]
 
+    # --- several partitions at once -------------------------------------------------------------------
+
+    def test_several_partitions_are_appended_to_at_once(self, log: EventLog, topic: str) -> None:
+        other = self.new_topic(log, 3)
+        log.append(topic, 1, numbered(2))
+        appends = {
+            TopicPartition(topic, 1): numbered(3),
+            TopicPartition(other, 2): numbered(500),
+            TopicPartition(topic, 0): numbered(1),
+            TopicPartition(other, 0): [],
+        }
+        starts = {TopicPartition(topic, 1): 2}
+        answers = log.append_all(appends)
+        assert answers == {
+            origin: [Appended(Position(*origin, starts.get(origin, 0) + n)) for n in range(len(records))]
+            for origin, records in appends.items()
+        }
+        for origin, records in appends.items():
+            held = [row[2] for row in read_all(log, origin, starts.get(origin, 0))]
+            assert held == [r.value for r in records]
+
+    def test_no_partition_gets_anything_when_one_is_not_there(self, log: EventLog, topic: str) -> None:
+        there, missing = TopicPartition(topic, 0), TopicPartition(topic, 7)
+        with pytest.raises(TopicMissing, match=f"{topic}.*7|7.*{topic}"):
+            log.append_all({there: numbered(2), missing: numbered(1)})
+        assert log.end_offset(there) == 0
+
+    def test_writers_to_the_same_partitions_do_not_stop_each_other(self, log: EventLog, topic: str) -> None:
+        origins = [TopicPartition(topic, n) for n in (0, 1)]
+        with ThreadPoolExecutor(6) as pool:
+            given = [{origin: numbered(3) for origin in (origins, origins[::-1])[n % 2]} for n in range(60)]
+            answers = list(pool.map(log.append_all, given))
+        for origin in origins:
+            held = {row[0]: row[2] for row in read_all(log, origin)}
+            assert sorted(held) == list(range(180))
+            for appends, got in zip(given, answers, strict=True):
+                assert [held[a.position.offset] for a in got[origin]] == [r.value for r in appends[origin]]
+
     # --- time ---------------------------------------------------------------------------------------
 
     def test_records_carry_the_time_of_their_append(self, log: EventLog, topic: str) -> None:
@@ -349,6 +387,29 @@ class LogContract:
         assert [answer.duplicate for answer in answers] == [False, False, True]
         assert answers[1].position == Position(topic, 0, 0)
         assert [row[2] for row in read_all(log, TopicPartition(topic, 0))] == [one.value, record("new").value]
+
+    def test_an_event_in_several_partitions_of_one_append(self, log: EventLog, topic: str) -> None:
+        if not self.settling(log):
+            return
+        one, two, three = record("one"), record("two"), record("three")
+        low, high = TopicPartition(topic, 0), TopicPartition(topic, 1)
+        log.append(topic, 1, [one])
+        other = record("other", event_id=two.event_id)
+        answers = log.append_all({high: [two, three, one], low: [other, one, three]})
+        assert answers == {
+            low: [
+                Appended(Position(topic, 0, 0)),
+                Appended(Position(topic, 1, 0), duplicate=True),
+                Appended(Position(topic, 0, 1)),
+            ],
+            high: [
+                Appended(Position(topic, 0, 0), conflict=True),
+                Appended(Position(topic, 0, 1), duplicate=True),
+                Appended(Position(topic, 1, 0), duplicate=True),
+            ],
+        }
+        assert log.end_offset(low) == 2
+        assert log.end_offset(high) == 1
 
     def test_other_bytes_under_one_id_in_one_append_are_a_conflict(self, log: EventLog, topic: str) -> None:
         one = record("one")

@@ -2,7 +2,7 @@
 
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
@@ -24,10 +24,10 @@ class _Unlucky(PostgresLog):
         super().__init__(conninfo)
         self.error, self.left, self.tried = error, times, 0
 
-    def _append_once(self, topic: str, partition: int, records: Sequence[Record]) -> int | None:
+    def _append_once(self, fresh: Mapping[TopicPartition, Sequence[Record]]) -> dict[str, Position] | None:
         self.tried += 1
         if not self.left:
-            return super()._append_once(topic, partition, records)
+            return super()._append_once(fresh)
         self.left -= 1
         raise self.error("broken off\nDETAIL: more of it")
 
