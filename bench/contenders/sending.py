@@ -17,7 +17,7 @@ MOST = 1_000  # events a call
 
 
 def send(job: dict[str, Any]) -> dict[str, Any]:
-    """`rate` events a second for `seconds`, one call for all that are due; when each was due and where it stands.
+    """`rate` events a second for `seconds`, one call for all that are due; when each was due, durable, and where.
 
     Times are seconds of the monotonic clock, which the processes of a machine share. Goes to the Parquet file `file`.
     """
@@ -25,7 +25,7 @@ def send(job: dict[str, Any]) -> dict[str, Any]:
     frame = FEW.chunk(0, total)["StockReceived"].drop("n")
     log = open_log(job["log"], Path())
     publisher = Publisher(log, load_contract())
-    places: list[tuple[int, int]] = []
+    places: list[tuple[int, int, float]] = []
     start = time.monotonic() + 0.1
     while (sent := len(places)) < total:
         due = min(total, sent + MOST, int((time.monotonic() - start) * rate) + 1)
@@ -34,10 +34,12 @@ def send(job: dict[str, Any]) -> dict[str, Any]:
             continue
         events = [StockReceived(**row) for row in frame[sent:due].iter_rows(named=True)]
         answers = publisher.publish(events)
-        places += [(answer.position.partition, answer.position.offset) for answer in answers]
+        now = time.monotonic()
+        places += [(answer.position.partition, answer.position.offset, now) for answer in answers]
     seconds = time.monotonic() - start
     log.close()
-    found = pl.DataFrame(places, schema={"partition": pl.Int64, "offset": pl.Int64}, orient="row")
+    columns = {"partition": pl.Int64(), "offset": pl.Int64(), "durable": pl.Float64()}
+    found = pl.DataFrame(places, schema=columns, orient="row")
     found.with_columns(due=start + pl.int_range(total) / rate).write_parquet(job["file"])
     return {"events": total, "seconds": seconds}
 

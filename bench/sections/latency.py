@@ -87,12 +87,17 @@ def _play(stage: Stage, log: str, rate: int, seconds: float) -> dict[str, Any]:
 def _told(
     sent: pl.DataFrame, seen: pl.DataFrame, load: dict[str, Any], projector: dict[str, Any]
 ) -> dict[str, Any]:
-    found = waits(sent, seen, sent["due"][0] + WARM_SECONDS)
+    since = sent["due"][0] + WARM_SECONDS
+    found = waits(sent, seen, since)
+    durable = (
+        sent.filter(pl.col("due") >= since).select((pl.col("durable") - pl.col("due")) * 1_000).to_series()
+    )
     shares = {"p50": 0.5, "p99": 0.99, "p99.9": 0.999, "slowest": 1.0}
     return {
         "events": len(found),
         "sent/s": round(load["events"] / load["seconds"], 1),
         **{name: found.fill_null(float("inf")).quantile(share, "higher") for name, share in shares.items()},
+        "durable p50": durable.quantile(0.5, "higher"),
         "CPU s / 1M": round(projector["cpu"] / load["events"] * 1e6, 1),
         "peak MiB": round(projector["peak"] / 2**20),
     }

@@ -62,6 +62,8 @@ _READING = {
     "max_partition_fetch_bytes": PARTITION_FETCH_BYTES,
     "metrics_enabled": False,
 }
+# A request for what is not there yet would keep the questions about offsets waiting behind it.
+_AT_ONCE = {"fetch_max_wait_ms": 0}
 
 
 class KafkaLog:
@@ -245,7 +247,9 @@ class KafkaLog:
     def _open_reader(self) -> "_Reader":
         with self._opening:
             if self._reader is None:
-                self._reader = _Reader(self._connector.open(consumer_class(self._whole), **_READING))
+                self._reader = _Reader(
+                    self._connector.open(consumer_class(self._whole), **_READING, **_AT_ONCE)
+                )
             return self._reader
 
 

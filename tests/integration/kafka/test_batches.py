@@ -11,7 +11,7 @@ import pytest
 from tillroll.log.kafka import KafkaLog
 from tillroll.log.port import Batch, TopicPartition
 from tillroll.log.records import read_records
-from tillroll.testing.log_contract import Member, record, until
+from tillroll.testing.log_contract import LogContract, Member, record, until
 
 pytestmark = pytest.mark.kafka
 
@@ -233,3 +233,44 @@ def test_a_poll_is_bounded_by_bytes(
         assert sum(len(batch.body) for batch in got[:-1]) < size
         assert sum(len(batch.body) for batch in got) < size + largest
     assert offsets(log, origin) == list(range(4_000))
+
+
+def test_what_comes_in_between_two_requests_leaves_no_partition_out_of_the_next(log: KafkaLog) -> None:
+    """A response that comes in after what was there is handed out, and before more is asked for.
+
+    Else the next request is for the other partitions only, and the broker keeps it while nothing happens there.
+    """
+    topic = LogContract().new_topic(log, 3)
+    member = Member(log, [topic], "group")
+    log.append(topic, 1, [record("before")])
+    until(lambda: len(member.rows) == 1, [member], "what was there before")
+    fetcher = member.subscription._consumer._fetcher  # type: ignore[attr-defined]
+    asked: list[int] = []
+    under_way = fetcher._nodes_with_pending_fetch_requests
+    fetch, hand_out, ask = fetcher.fetch_records, fetcher.fetched_records, fetcher._create_fetch_requests
+
+    def fetch_with_a_late_response(*args: Any, **named: Any) -> Any:
+        fetcher.fetched_records = hand_out_and_wait
+        return fetch(*args, **named)
+
+    def hand_out_and_wait(*args: Any, **named: Any) -> Any:
+        fetcher.fetched_records = hand_out
+        found = hand_out(*args, **named)
+        if under_way and len(member.rows) == 1:
+            log.append(topic, 0, [record("in between")])
+            deadline = time.monotonic() + 30
+            while under_way and not fetcher._completed_fetches:
+                assert time.monotonic() < deadline, "no response came"
+        return found
+
+    def ask_and_tell() -> Any:
+        requests = ask()
+        asked.extend(len(offsets) for _, offsets in requests.values())
+        return requests
+
+    fetcher.fetch_records, fetcher._create_fetch_requests = fetch_with_a_late_response, ask_and_tell
+    until(lambda: len(member.rows) > 1, [member], "what came in between")
+    member.poll()
+    assert asked
+    assert set(asked) == {3}
+    member.subscription.close()
