@@ -16,11 +16,11 @@ from typing import Any
 
 import kafka
 from kafka import errors
-from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
 
 from tillroll.contract.registry import TopicSpec
 from tillroll.errors import LogUnavailable, PositionOutOfRange, TopicMissing
 from tillroll.log.group import POLL_BYTES
+from tillroll.log.kafka_assignor import ShareAssignor
 from tillroll.log.kafka_client import Connector
 from tillroll.log.kafka_fetch import consumer_class, poll_batches, position
 from tillroll.log.kafka_produce import Appender
@@ -218,7 +218,7 @@ class KafkaLog:
         consumer = self._connector.open(
             consumer_class(self._whole),
             group_id=group,
-            partition_assignment_strategy=[CooperativeStickyAssignor],
+            partition_assignment_strategy=[ShareAssignor],
             session_timeout_ms=SESSION_MILLISECONDS,
             heartbeat_interval_ms=HEARTBEAT_MILLISECONDS,
             **_READING,

@@ -1,21 +1,40 @@
-"""Group membership as kafka-python has it, with one mend.
+"""Group membership as kafka-python has it, with two mends.
 
 In kafka-python 3.0.12 a member joins in the background, but the outcome only counts if it arrives while ``poll``
 waits for it: one that arrives in between is thrown away, the member joins again, and so the whole group does.
 Members that spend most of their time outside of ``poll``, as everyone does who folds what was read, can go on like
 that for ever. Here the outcome is kept, and the member's heartbeats go on, until the next ``poll`` takes it up.
+
+A member hears with its next heartbeat that another one has joined, and hands its share over then. Members mostly
+join at the same time, so for a while after each join heartbeats are sent more often.
 """
 
+import time
 from typing import Any
 
 from kafka import KafkaConsumer
 from kafka.coordinator.base import MemberState
 from kafka.coordinator.consumer import ConsumerCoordinator
+from kafka.coordinator.heartbeat import Heartbeat
 
 __all__ = ["PROVEN", "SteadyConsumer"]
 
 PROVEN = "3.0.12"
 """The version of kafka-python whose inner workings this was written and tried against."""
+
+SETTLING_SECONDS = 10.0
+SETTLING_HEARTBEAT = 0.1  # seconds between two of them until then
+
+
+class _EagerHeartbeat(Heartbeat):  # type: ignore[misc]
+    """Heartbeats that are quicker after a join."""
+
+    def time_to_next_heartbeat(self) -> float:
+        """See the parent."""
+        now, left = time.monotonic(), float(super().time_to_next_heartbeat())
+        if self.heartbeat_failed or now - self.last_reset > SETTLING_SECONDS:
+            return left
+        return min(left, max(0.0, float(max(self.last_send, self.last_reset)) + SETTLING_HEARTBEAT - now))
 
 
 class _SteadyCoordinator(ConsumerCoordinator):  # type: ignore[misc]
@@ -48,7 +67,7 @@ class _SteadyCoordinator(ConsumerCoordinator):  # type: ignore[misc]
 
 
 class SteadyConsumer(KafkaConsumer):  # type: ignore[misc]
-    """A KafkaConsumer whose group settles however seldom its members poll."""
+    """A KafkaConsumer whose group settles soon, however seldom its members poll."""
 
     _coordinator: Any
 
@@ -56,3 +75,4 @@ class SteadyConsumer(KafkaConsumer):  # type: ignore[misc]
         super().__init__(*topics, **configs)
         # A second one would leave the first among the listeners of the cluster's metadata.
         self._coordinator.__class__ = _SteadyCoordinator
+        self._coordinator.heartbeat.__class__ = _EagerHeartbeat

@@ -486,6 +486,19 @@ class LogContract:
             assert one.rows
             assert two.rows
 
+    def test_two_members_share_each_topic(self, log: EventLog) -> None:
+        """One topic may be busy and the other quiet."""
+        topics = [self.new_topic(log, 2) for _ in range(2)]
+        members = [Member(log, topics, f"of {topics[0]}") for _ in range(2)]
+        try:
+            until(lambda: _settled(members, 4), members, "two partitions each")
+            assert [sorted(origin.topic for origin in each.assignment) for each in members] == [
+                sorted(topics)
+            ] * 2
+        finally:
+            for member in members:
+                member.subscription.close()
+
     def test_a_member_that_closes_hands_over(self, log: EventLog) -> None:
         topic = self.new_topic(log, 4)
         with self.members(log, topic, 2) as (one, two):
