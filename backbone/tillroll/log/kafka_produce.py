@@ -40,7 +40,9 @@ LINGER_MILLISECONDS = (
 )
 
 FEWEST_FOR_BATCHES = 400  # below it records go one by one, and those of several threads share a batch
-MOST_UNDER_WAY = 8  # batches of one append that wait to be acknowledged; the timeout is for each, not for all
+MOST_UNDER_WAY = (
+    8  # batches of a partition that wait to be acknowledged; the timeout is for each, not for all
+)
 RECORD_BYTES = 15  # what lengths, deltas and counts of a record take beside key and value, in less than 1 MB
 
 GRACE_SECONDS = (
@@ -98,12 +100,13 @@ class Appender:
         if self._whole and len(records) >= FEWEST_FOR_BATCHES:
             producer.partitions_for(origin.topic)  # as send() does: knows who leads, or raises
             if parts := _parts(records, producer.config["batch_size"]):
-                offsets = self._by_batch(producer, origin, parts)
-                return lambda: offsets
+                return self._by_batch(producer, origin, parts)
         futures = [producer.send(origin.topic, r.value, r.key, partition=origin.partition) for r in records]
         return lambda: [future.get(GRACE_SECONDS).offset for future in futures]
 
-    def _by_batch(self, producer: Any, origin: TopicPartition, parts: Iterable[pl.DataFrame]) -> list[int]:
+    def _by_batch(
+        self, producer: Any, origin: TopicPartition, parts: Iterable[pl.DataFrame]
+    ) -> Callable[[], list[int]]:
         offsets: list[int] = []
         under_way: deque[WholeBatch] = deque()
         with _flushing(producer._accumulator):
@@ -111,9 +114,10 @@ class Appender:
                 if len(under_way) == MOST_UNDER_WAY:
                     offsets += under_way.popleft().offsets(self._deadline())
                 under_way.append(_enqueued(producer, origin, part))
-            for batch in under_way:
-                offsets += batch.offsets(self._deadline())
-        return offsets
+        return lambda: [
+            *offsets,
+            *(offset for batch in under_way for offset in batch.offsets(self._deadline())),
+        ]
 
     def _deadline(self) -> float:
         return time.monotonic() + self._timeout + GRACE_SECONDS

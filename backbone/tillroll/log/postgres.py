@@ -165,28 +165,18 @@ class PostgresLog:
         self, appends: Mapping[TopicPartition, Sequence[Record]]
     ) -> dict[TopicPartition, list[Appended]]:
         """See EventLog.append_all; all of it is one transaction."""
-        firsts: dict[str, tuple[TopicPartition, int]] = {}
-        for origin in sorted(appends):  # writers that meet lock the partitions in one order
-            for at, record in enumerate(appends[origin]):
-                firsts.setdefault(record.event_id, (origin, at))
-        fresh = {id_: appends[origin][at] for id_, (origin, at) in firsts.items()}
-        seen: dict[str, Position] = {}
-        while (new := self._try_append(_by_origin(fresh, firsts))) is None:
-            found = self._where_seen(list(fresh))
+        fresh, seen = _first_of_each(appends), dict[str, Position]()
+        while (bases := self._try_append(fresh)) is None:
+            found = self._where_seen([record.event_id for records in fresh.values() for record in records])
             fresh = _without(fresh, found)
             seen |= found
-        held = {id_: record.value for id_, record in fresh.items()} | self._values_at(seen)
-        return {
-            origin: [
-                Appended(new[record.event_id])
-                if record.event_id in new and firsts[record.event_id] == (origin, at)
-                else _repeated(
-                    record, new.get(record.event_id) or seen[record.event_id], held[record.event_id]
-                )
-                for at, record in enumerate(records)
-            ]
-            for origin, records in appends.items()
+        new = {
+            origin: [Position(*origin, base + n) for n in range(len(fresh[origin]))]
+            for origin, base in bases.items()
         }
+        if all(len(records) == len(new.get(origin, ())) for origin, records in appends.items()):
+            return {origin: list(map(Appended, new.get(origin, ()))) for origin in appends}
+        return self._answers(appends, fresh, new, seen)
 
     def read(self, origin: TopicPartition, offset: int, max_bytes: int = POLL_BYTES) -> Sequence[Batch]:
         """See EventLog.read."""
@@ -249,7 +239,31 @@ class PostgresLog:
             self._identity = f"postgresql:{_make_tables(self._database)}"
         return self._database.connection()
 
-    def _try_append(self, fresh: Mapping[TopicPartition, Sequence[Record]]) -> dict[str, Position] | None:
+    def _answers(
+        self,
+        appends: Mapping[TopicPartition, Sequence[Record]],
+        fresh: Mapping[TopicPartition, Sequence[Record]],
+        new: Mapping[TopicPartition, Sequence[Position]],
+        seen: Mapping[str, Position],
+    ) -> dict[TopicPartition, list[Appended]]:
+        """Where something is there twice: the first of each id that is not `seen` is what was written."""
+        written = [pair for origin, places in new.items() for pair in zip(fresh[origin], places, strict=True)]
+        places = {record.event_id: place for record, place in written} | dict(seen)
+        held = {record.event_id: record.value for record, _ in written} | self._values_at(seen)
+        told = set(seen)
+        answers: dict[TopicPartition, list[Appended]] = {origin: [] for origin in appends}
+        for origin in sorted(appends):
+            for record in appends[origin]:
+                place, again = places[record.event_id], record.event_id in told
+                told.add(record.event_id)
+                answers[origin].append(
+                    _repeated(record, place, held[record.event_id]) if again else Appended(place)
+                )
+        return answers
+
+    def _try_append(
+        self, fresh: Mapping[TopicPartition, Sequence[Record]]
+    ) -> dict[TopicPartition, int] | None:
         """`_append_once`, again when the server broke its transaction off for the sake of another one's."""
         for attempt in range(1, ATTEMPTS + 1):
             try:
@@ -264,8 +278,10 @@ class PostgresLog:
             "else locks the tables of tillroll_log, and publish again"
         ) from broken_off
 
-    def _append_once(self, fresh: Mapping[TopicPartition, Sequence[Record]]) -> dict[str, Position] | None:
-        """Where each record is now, by event_id; None when an event_id was in the log already."""
+    def _append_once(
+        self, fresh: Mapping[TopicPartition, Sequence[Record]]
+    ) -> dict[TopicPartition, int] | None:
+        """Per partition the offset of the first record, or None when an event_id was in the log already."""
         if not fresh:
             return {}
         bodies = [
@@ -288,11 +304,7 @@ class PostgresLog:
             if error.sqlstate == SEEN_BEFORE:
                 return None
             raise
-        return {
-            record.event_id: Position(*origin, base + n)
-            for (origin, records), base in zip(fresh.items(), bases, strict=True)
-            for n, record in enumerate(records)
-        }
+        return dict(zip(fresh, bases, strict=True))
 
     def _where_seen(self, ids: Sequence[str]) -> dict[str, Position]:
         with self._open() as connection:
@@ -303,7 +315,7 @@ class PostgresLog:
             ).fetchall()
         return {row[0]: Position(*row[1:]) for row in rows}
 
-    def _values_at(self, seen: dict[str, Position]) -> dict[str, bytes | None]:
+    def _values_at(self, seen: Mapping[str, Position]) -> dict[str, bytes | None]:
         """The bytes the log holds for each of these ids, read partition by partition."""
         out: dict[str, bytes | None] = {}
         by_place = {position: id_ for id_, position in seen.items()}
@@ -461,21 +473,34 @@ _FORGET_THE_DEAD = """
                           and l.classid = %(space)s::oid and l.objid = m.lock_key::oid)"""
 
 
-def _by_origin(
-    fresh: Mapping[str, Record], firsts: Mapping[str, tuple[TopicPartition, int]]
-) -> dict[TopicPartition, list[Record]]:
-    out: dict[TopicPartition, list[Record]] = {}
-    for id_, record in fresh.items():
-        out.setdefault(firsts[id_][0], []).append(record)
+def _first_of_each(
+    appends: Mapping[TopicPartition, Sequence[Record]],
+) -> dict[TopicPartition, Sequence[Record]]:
+    """The first record of each event_id, in the order in which partitions are locked; none that gets nothing."""
+    out: dict[TopicPartition, Sequence[Record]] = {}
+    ids = set[str]()
+    for origin in sorted(appends):
+        records = appends[origin]
+        here = {record.event_id for record in records}
+        if len(here) < len(records) or not ids.isdisjoint(here):
+            firsts: dict[str, Record] = {}
+            for record in records:
+                firsts.setdefault(record.event_id, record)
+            records = [record for id_, record in firsts.items() if id_ not in ids]
+        ids |= here
+        if records:
+            out[origin] = records
     return out
 
 
-def _without(fresh: dict[str, Record], seen: Mapping[str, Position]) -> dict[str, Record]:
+def _without(
+    fresh: Mapping[TopicPartition, Sequence[Record]], seen: Mapping[str, Position]
+) -> dict[TopicPartition, Sequence[Record]]:
     """The records that were not seen before; one of them was, or its id is not written as the log writes it."""
-    left = {id_: record for id_, record in fresh.items() if id_ not in seen}
-    if len(left) == len(fresh):
+    left = {origin: [r for r in records if r.event_id not in seen] for origin, records in fresh.items()}
+    if left == fresh:
         raise MalformedEvent("event ids have to be in canonical form: 36 characters, lower case")
-    return left
+    return {origin: records for origin, records in left.items() if records}
 
 
 def _packed(body: bytes) -> bytes:

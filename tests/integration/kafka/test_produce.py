@@ -89,6 +89,20 @@ def test_an_append_of_very_many_batches_keeps_its_order(
     assert max(sizes) <= 20_000
 
 
+def test_records_do_not_wait_for_a_batch_to_fill(
+    kafka_address: str, make_topic: MakeTopic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They would wait for longer than anybody does for an answer."""
+    monkeypatch.setitem(kafka_produce._WRITING, "linger_ms", 60_000)
+    log = KafkaLog(kafka_address, timeout=120)
+    appends = {make_topic(): numbered(3), make_topic(): numbered(MANY), make_topic(): numbered(1)}
+    answers = log.append_all(appends)
+    for origin, records in appends.items():
+        assert [answer.position.offset for answer in answers[origin]] == list(range(len(records)))
+        assert [row[2] for row in read_all(log, origin)] == [r.value for r in records]
+    log.close()
+
+
 def test_small_and_large_appends_of_many_threads_lose_and_mix_nothing(
     log: KafkaLog, make_topic: MakeTopic
 ) -> None:

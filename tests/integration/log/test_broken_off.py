@@ -24,7 +24,9 @@ class _Unlucky(PostgresLog):
         super().__init__(conninfo)
         self.error, self.left, self.tried = error, times, 0
 
-    def _append_once(self, fresh: Mapping[TopicPartition, Sequence[Record]]) -> dict[str, Position] | None:
+    def _append_once(
+        self, fresh: Mapping[TopicPartition, Sequence[Record]]
+    ) -> dict[TopicPartition, int] | None:
         self.tried += 1
         if not self.left:
             return super()._append_once(fresh)
