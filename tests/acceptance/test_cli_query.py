@@ -183,3 +183,28 @@ def test_status_tells_lag_by_projection_and_partition(stocked: Tillroll) -> None
 
 def test_status_of_what_was_never_projected_is_all_behind(tillroll: Tillroll) -> None:
     assert json.loads(tillroll("status", "products", "--json").stdout)["projections"][0]["lag"] == 0
+
+
+def test_rows_of_one_key_come_in_one_order(tillroll: Tillroll, rows: Rows) -> None:
+    """An event stands once for each reference of its customer, whichever was told first."""
+    for number, reference in enumerate(("loyalty-9", "loyalty-1", "loyalty-5")):
+        refund = {
+            "type": "RefundIssued",
+            "event_id": event_id_for("test", "RefundIssued", str(number)),
+            "source": "oms",
+            "channel": "web",
+            "occurred_at": "2026-03-14T09:30:00Z",
+            "business_date": "2026-03-14",
+            "refund_id": f"refund-{number}",
+            "order_id": "order-1",
+            "amount_minor": 100,
+            "currency": "EUR",
+            "customer": [{"kind": "loyalty", "value": reference}],
+        }
+        tillroll("publish", "-", input=json.dumps(refund))
+        tillroll("project", "customer_history", "--once")
+    told = [(row["event_id"], row["reference"]) for row in rows("customer_history")]
+    assert len(told) == 9
+    assert told == sorted(told)
+    now = tillroll("query", "customer_history").stdout
+    assert tillroll("query", "customer_history", "--as-of", "2027-01-01").stdout == now

@@ -1,7 +1,9 @@
 """`tillroll replay`: a bug in a live projection is mended beside it, looked at, switched to, and back."""
 
 import json
+import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -296,6 +298,55 @@ def test_a_read_model_is_verified_against_its_events(
     (table,) = told["tables"]
     assert (told["holds"], table["added"], table["changed"], table["columns"]["units"]) == (False, 1, 1, 1)
     assert "sku=sku-1  units   44      43" in tillroll("verify", "shelf", code=1).stdout
+
+
+@pytest.fixture
+def later(tillroll: Tillroll, rows: Rows) -> str:
+    """A moment after which 7 units of sku-1 came; the live version was rebuilt from there on."""
+    time.sleep(0.01)
+    moment = datetime.now(UTC).isoformat()
+    time.sleep(0.01)
+    publish(tillroll, (500, "sku-1", 7))
+    tillroll("replay", "rebuild", "shelf", "--from", moment)
+    tillroll("replay", "promote", "shelf", "--force", "--reason", "only the new season")
+    assert units(rows) == 7
+    return moment
+
+
+def test_a_version_that_begins_later_is_verified_from_there_on(tillroll: Tillroll, later: str) -> None:
+    assert f"version 2 of shelf, from {later} on, holds" in tillroll("verify", "shelf").stdout
+    told = json.loads(tillroll("verify", "shelf", "--json").stdout)
+    assert sum(each["in_log"] for each in told["partitions"]) == 1
+
+
+def test_events_from_before_a_version_began_gave_nothing_to_it(tillroll: Tillroll, later: str) -> None:
+    """Neither to the live one nor, after a rollback, to the candidate that it is then."""
+    write(MENDED)
+    tillroll("replay", "rebuild", "shelf")
+    by_units = behind_sku_1(tillroll)
+    assert by_units.pop("7") == ([{"units": 7}], [{"units": 7}])
+    assert set(by_units) == {"10", "-3"}
+    assert by_units["-3"] == ([], [{"units": -3}])
+    tillroll("replay", "promote", "shelf", "--force")
+    tillroll("replay", "rollback", "shelf")
+
+
+def behind_sku_1(tillroll: Tillroll) -> dict[str, tuple[Any, Any]]:
+    """By the units that the candidate took from it: what an event gave to the live row, and to the candidate's."""
+    found = json.loads(tillroll("replay", "compare", "shelf", "--events", "--json").stdout)
+    (row,) = (row for row in found["events"] if row["key"]["sku"] == "sku-1")
+    return {str(e["candidate"][0]["units"]): (e["live"], e["candidate"]) for e in row["events"]}
+
+
+def test_a_rebuild_that_begins_later_goes_on_from_where_it_began(tillroll: Tillroll, rows: Rows) -> None:
+    """A moment to come stands for the end of the log as it was when the version was made."""
+    tillroll("replay", "rebuild", "shelf", "--from", "2100-01-01")
+    publish(tillroll, (500, "sku-1", 7))
+    told = json.loads(tillroll("replay", "rebuild", "shelf", "--from", "2100-01-01", "--json").stdout)
+    assert told["events"] == 1
+    tillroll("replay", "promote", "shelf", "--force")
+    assert units(rows) == 7
+    assert "holds" in tillroll("verify", "shelf").stdout
 
 
 def test_verifying_finds_dead_letters_that_are_not_kept(tillroll: Tillroll, postgres_url: str) -> None:

@@ -10,7 +10,7 @@ from tillroll.history.scan import Slice
 from tillroll.history.view import History, Past
 from tillroll.projection.declare import Projection
 from tillroll.projection.registry import view_names
-from tillroll.store.reading import Answer, Question, ViewColumn, typed
+from tillroll.store.reading import Answer, Question, ViewColumn, tie_breakers, typed
 
 __all__ = ["answer", "ask", "column_type", "key_columns", "owner"]
 
@@ -85,6 +85,8 @@ def _chosen(rows: pl.DataFrame, question: Question, columns: list[ViewColumn]) -
     for condition in _conditions(question, known):
         rows = rows.filter(condition)
     orders = list(_orders(question, known)) or [(columns[0].name, False)]
+    if rows.select({name for name, _ in orders}).is_duplicated().any():
+        orders += [(name, False) for name in tie_breakers(columns)]
     rows = rows.sort([name for name, _ in orders], descending=[down for _, down in orders], nulls_last=True)
     rows = rows if question.limit is None else rows.head(question.limit)
     return rows.with_columns(_as_kept(name, dtype) for name, dtype in rows.schema.items())

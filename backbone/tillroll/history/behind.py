@@ -11,7 +11,7 @@ from tillroll.history.scan import Slice
 from tillroll.history.view import History
 from tillroll.projection.declare import Projection, TableSpec
 
-__all__ = ["Behind", "behind"]
+__all__ = ["Behind", "Rule", "behind"]
 
 Given = tuple[Mapping[str, Any], ...]
 """What handlers made of one event for one row: per row of theirs, the columns that it gives a value to."""
@@ -30,18 +30,22 @@ class Behind(PastEvent):
         return self.live != self.candidate
 
 
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A projection, and the part of history that it is applied to."""
+
+    projection: type[Projection]
+    slice: Slice
+
+
 def behind(
-    history: History,
-    live: type[Projection],
-    candidate: type[Projection],
-    rows: Sequence[tuple[str, Mapping[str, Any]]],
-    slice_: Slice,
+    history: History, live: Rule, candidate: Rule, rows: Sequence[tuple[str, Mapping[str, Any]]]
 ) -> list[list[Behind]]:
-    """For each of `rows`, table and key, the events of the slice that gave it anything, by time of occurrence.
+    """For each of `rows`, table and key, the events that gave it anything by either rule, by time of occurrence.
 
     A table that one of the rules lacks gives nothing there. The log is read once by each rule.
     """
-    by_live, by_candidate = (_given(history, rule, rows, slice_) for rule in (live, candidate))
+    by_live, by_candidate = (_given(history, rule, rows) for rule in (live, candidate))
     return [list(_merged(old, new)) for old, new in zip(by_live, by_candidate, strict=True)]
 
 
@@ -49,11 +53,11 @@ _Event = tuple[Any, ...]
 
 
 def _given(
-    history: History, rule: type[Projection], rows: Sequence[tuple[str, Mapping[str, Any]]], slice_: Slice
+    history: History, rule: Rule, rows: Sequence[tuple[str, Mapping[str, Any]]]
 ) -> list[dict[_Event, Given]]:
-    tables = {table.name: table for table in rule.tables}
+    tables = {table.name: table for table in rule.projection.tables}
     mine = [(tables[name], key) for name, key in rows if name in tables]
-    found = iter(parts_of_rows(history, rule, mine, slice_) if mine else [])
+    found = iter(parts_of_rows(history, rule.projection, mine, rule.slice) if mine else [])
     return [_by_event(next(found)) if name in tables else {} for name, _ in rows]
 
 

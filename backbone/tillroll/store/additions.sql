@@ -1,4 +1,4 @@
--- What came after version 1 of the store: makes version 3 of it, from 2 as well.
+-- What came after version 1 of the store: makes version 4 of it, from 2 and 3 as well.
 
 -- Events that voids took back, per projection version: each is taken back once, however many voids name it.
 create table if not exists tillroll.taken_back (
@@ -8,11 +8,13 @@ create table if not exists tillroll.taken_back (
     primary key (projection, version, event_id)
 );
 
--- Versions of projections: their state (see versions.py), the code that projects each, what a rebuild left out.
+-- Versions of projections: their state (see versions.py), the code that projects each, what a rebuild left out, and
+-- the places [topic, partition, offset] where it began.
 alter table tillroll.projections
     add column if not exists state text not null default 'live',
     add column if not exists code jsonb,
-    add column if not exists limits jsonb;
+    add column if not exists limits jsonb,
+    add column if not exists begins jsonb not null default '[]';
 update tillroll.projections set state = 'warm' where state = 'live' and not live;
 
 -- How rebuilds go, written by the one at work: rates in events a second, the slowest and quickest of its last parts.
@@ -74,4 +76,4 @@ create table if not exists tillroll.reactions (
 -- Events that a version took in, per partition; null = unknown, where it began before they were counted.
 alter table tillroll.positions add column if not exists applied bigint;
 
-update tillroll.store set version = 3;
+update tillroll.store set version = 4;

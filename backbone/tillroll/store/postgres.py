@@ -483,5 +483,5 @@ def _make_tables(database: Database) -> None:
         if made is None or made[0] is None:
             connection.execute(files("tillroll.store").joinpath("postgres.sql").read_bytes())
         version = connection.execute("select version from tillroll.store").fetchone()
-        if version is not None and version[0] < 3:
+        if version is not None and version[0] < 4:
             connection.execute(files("tillroll.store").joinpath("additions.sql").read_bytes())

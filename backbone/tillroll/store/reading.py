@@ -5,7 +5,7 @@ the SQL but identifiers that exist.
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -17,7 +17,7 @@ from tillroll.errors import UsageError
 from tillroll.store.postgres import PostgresStore
 from tillroll.store.sql import quoted
 
-__all__ = ["Answer", "Question", "ViewColumn", "query", "typed", "views"]
+__all__ = ["Answer", "Question", "ViewColumn", "query", "tie_breakers", "typed", "views"]
 
 ROWS_AT_ONCE = 2_000  # of a server-side cursor: memory does not grow with the answer
 
@@ -150,12 +150,18 @@ def _orders(question: Question, known: Mapping[str, ViewColumn]) -> Iterator[str
         name = quoted(_known(wish.removeprefix("-"), known, question.view).name)
         yield f"{name} desc nulls last" if wish.startswith("-") else name
     yield from (quoted(column.name) for column in known.values() if column.key)
+    yield from (quoted(name) for name in tie_breakers(known.values()))
 
 
 def _known(name: str, known: Mapping[str, ViewColumn], view: str) -> ViewColumn:
     if name not in known:
         raise UsageError(f"{view} has no column {name!r}; it has {', '.join(known)}")
     return known[name]
+
+
+def tie_breakers(columns: Iterable[ViewColumn]) -> list[str]:
+    """By what rows of one key are put in order: a view may join tables, or call a key by another name."""
+    return [column.name for column in columns if not column.key and column.type in _READERS]
 
 
 # --- values --------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from tillroll.database import Connection
 from tillroll.errors import DeclarationError
+from tillroll.log.port import Positions, TopicPartition
 from tillroll.projection.code import Code, code_of
 from tillroll.projection.declare import Projection
 from tillroll.store import sql
@@ -55,6 +56,7 @@ class Version:
     """A version of the projection `name`. code: None in stores made before code was recorded.
 
     limits: what a rebuild left out on purpose: ``from`` (text) and ``only`` (key column: value); empty = nothing.
+    begins: per partition the offset that ``from`` stood for when the version was made; empty = all from the first on.
     """
 
     name: str
@@ -63,6 +65,7 @@ class Version:
     code: Code | None
     created_at: datetime
     limits: Mapping[str, Any] = field(default_factory=dict)
+    begins: Positions = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,13 +126,17 @@ def create(
     projection: type[Projection],
     state: State,
     limits: Mapping[str, Any] | None = None,
+    begins: Positions | None = None,
 ) -> None:
-    """Make the tables of a version. Raises DeclarationError on a derived column that PostgreSQL cannot evaluate."""
+    """Make the tables of a version, which is projected from `begins` on (see Version).
+
+    Raises DeclarationError on a derived column that PostgreSQL cannot evaluate.
+    """
     connection.execute(sql.create(projection).encode())
     check_derived(connection, projection)
     connection.execute(
-        "insert into tillroll.projections (name, version, fingerprint, live, state, code, limits) "
-        "values (%s, %s, %s, %s, %s, %s, %s)",
+        "insert into tillroll.projections (name, version, fingerprint, live, state, code, limits, begins) "
+        "values (%s, %s, %s, %s, %s, %s, %s, %s)",
         [
             projection.name,
             projection.version,
@@ -138,20 +145,35 @@ def create(
             state,
             json.dumps(code_of(projection).as_json()),
             json.dumps(dict(limits or {})),
+            json.dumps([[*origin, offset] for origin, offset in (begins or {}).items()]),
         ],
     )
+    for origin, offset in (begins or {}).items():
+        connection.execute(
+            "insert into tillroll.positions (projection, version, topic, partition, next_offset, epoch, applied) "
+            "values (%s, %s, %s, %s, %s, 0, 0)",
+            [projection.name, projection.version, *origin, offset],
+        )
 
 
 def find(connection: Connection, name: str | None = None) -> list[Version]:
     """All versions of `name`, or of all projections, oldest first."""
     rows = connection.execute(
-        "select name, version, state, code, created_at, limits from tillroll.projections "
+        "select name, version, state, code, created_at, limits, begins from tillroll.projections "
         "where %(name)s::text is null or name = %(name)s order by name, version",
         {"name": name},
     ).fetchall()
     return [
-        Version(name, number, State(state), Code.of_json(code) if code else None, at, limits or {})
-        for name, number, state, code, at, limits in rows
+        Version(
+            name,
+            number,
+            State(state),
+            Code.of_json(code) if code else None,
+            at,
+            limits or {},
+            {TopicPartition(topic, n): offset for topic, n, offset in begins},
+        )
+        for name, number, state, code, at, limits, begins in rows
     ]
 
 

@@ -66,4 +66,5 @@ class Check:
         for place in it.surplus:
             yield f"{place.topic}/{place.partition} offset {place.offset} is a dead letter, but does not fail any more: retry it"
         yield ""
-        yield f"version {it.version} of {it.projection} {'holds' if it.holds else 'differs from its events'}"
+        since = f", from {it.begins} on," if it.begins else ""
+        yield f"version {it.version} of {it.projection}{since} {'holds' if it.holds else 'differs from its events'}"

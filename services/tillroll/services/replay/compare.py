@@ -10,7 +10,7 @@ from typing import Any
 
 from tillroll.contract.registry import load_contract
 from tillroll.errors import TillrollError, UsageError
-from tillroll.history.behind import Behind, behind
+from tillroll.history.behind import Behind, Rule, behind
 from tillroll.history.scan import Slice
 from tillroll.history.view import History
 from tillroll.log.port import EventLog, Positions
@@ -62,23 +62,20 @@ class RowEvents:
 class Compared:
     """A comparison, and as long as it is open, the rows that differ."""
 
-    def __init__(
-        self, found: Comparison, copy: LiveCopy, live: type[Projection], candidate: type[Projection]
-    ):
+    def __init__(self, found: Comparison, copy: LiveCopy, live: Rule, candidate: Rule):
         self.found, self._copy, self._live, self._candidate = found, copy, live, candidate
 
     def rows(self, table: str, limit: int | None = None) -> Iterator[Changed]:
         """Rows of `table` that differ, by key; one at a time may be read."""
-        return self._copy.changed(self._candidate, table, limit)
+        return self._copy.changed(self._candidate.projection, table, limit)
 
     def behind(self, history: History, rows: Mapping[str, Sequence[Changed]]) -> list[RowEvents]:
         """The events behind `rows`, by table: what each gave to the row by the live rule and by the candidate's.
 
-        Up to the positions of the comparison, which need not be open any more.
+        From where each version began up to the positions of the comparison, which need not be open any more.
         """
         wanted = [(table, row.key) for table, changed in rows.items() for row in changed]
-        until = Slice(stop=self._copy.positions)
-        found = behind(history, self._live, self._candidate, wanted, until)
+        found = behind(history, self._live, self._candidate, wanted)
         return [RowEvents(*row, events) for row, events in zip(wanted, found, strict=True)]
 
 
@@ -121,7 +118,11 @@ def comparing(log: EventLog, store: PostgresStore, name: str) -> Iterator[Compar
             begins = str(new.limits.get("from", ""))
             found = Comparison(name, old.number, new.number, datetime.now(UTC), places, begins, tables)
             _keep(store, found)
-            yield Compared(found, copy, live, candidate)
+            rules = (
+                Rule(projection, Slice(start=version.begins, stop=copy.positions))
+                for projection, version in ((live, old), (candidate, new))
+            )
+            yield Compared(found, copy, *rules)
 
 
 def compared(store: PostgresStore, name: str, live: int, candidate: int) -> Mapping[str, Any] | None:

@@ -79,6 +79,7 @@ class Rebuild:
         self._processes, self._rate, self._told = processes, rate, told
         self._contract = load_contract()
         self._admission: Admitting | None = None
+        self._start: Positions = {}  # where the version begins, which an earlier run may have made
 
     def run(self) -> Filled:
         """Fill the next version, or go on with one whose filling was interrupted.
@@ -109,16 +110,12 @@ class Rebuild:
                 if version.state in (State.FILLING, State.PAUSED, State.CANDIDATE):
                     self._refuse_other(version, code)
                     mark(connection, name, version.number, State.FILLING)
+                    self._start = version.begins
                     return self._projection.numbered(version.number, self._limits.only)
             number = max(self._projection.version, highest(connection, name) + 1)
             found = self._projection.numbered(number, self._limits.only)
-            create(connection, found, State.FILLING, self._limits.as_json())
-            for origin, offset in self._limits.start.items():
-                connection.execute(
-                    "insert into tillroll.positions (projection, version, topic, partition, next_offset, epoch, applied) "
-                    "values (%s, %s, %s, %s, %s, 0, 0)",
-                    [name, number, *origin, offset],
-                )
+            self._start = self._limits.start
+            create(connection, found, State.FILLING, self._limits.as_json(), self._start)
         return found
 
     def _refuse_other(self, version: Version, code: Code) -> None:
@@ -172,7 +169,7 @@ class Rebuild:
         return patiently(lambda: _sum(store.positions(candidate), start))
 
     def _starts(self, log: EventLog, origins: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
-        return {each: self._limits.start.get(each, log.start_offset(each)) for each in origins}
+        return {each: self._start.get(each, log.start_offset(each)) for each in origins}
 
     def _is_enough(self, log: EventLog, store: PostgresStore, candidate: type[Projection]) -> bool:
         """Whether the end is near, or filling is not wanted any more."""

@@ -25,7 +25,9 @@ SAMPLES = 5
 
 @dataclass(frozen=True, slots=True)
 class PartitionCheck:
-    """One partition up to the position, in events. in_log: counted by reading, without what admission passed over.
+    """One partition, from where the version began up to the position, in events.
+
+    in_log: counted by reading, without what admission passed over.
 
     applied: by the live version, None where it was begun before they were counted; dead_letters: kept for it;
     expected: found by folding anew.
@@ -49,7 +51,8 @@ class PartitionCheck:
 class Verified:
     """What was found. tables: the rows folded anew ("candidate") against those that are stored ("live").
 
-    missing, surplus: dead letters that should be kept and are not, and the other way round.
+    missing, surplus: dead letters that should be kept and are not, and the other way round. begins: where the version
+    was told to begin, and was folded from, '' = at the beginning.
     """
 
     projection: str
@@ -59,6 +62,7 @@ class Verified:
     samples: dict[str, list[Changed]]
     missing: tuple[Position, ...]
     surplus: tuple[Position, ...]
+    begins: str
 
     @property
     def holds(self) -> bool:
@@ -68,7 +72,10 @@ class Verified:
 
 
 def verify(log: EventLog, store: PostgresStore, name: str) -> Verified:
-    """Fold the events of the live version of `name` anew, up to its positions, and compare; nobody has to stop."""
+    """Fold the events of the live version of `name` anew, up to its positions, and compare; nobody has to stop.
+
+    A version that was rebuilt with ``--from`` is folded from there on.
+    """
     store.bind(log.identity)
     live = _live(store, name)
     projection = by_its_code(live)
@@ -91,7 +98,8 @@ def verify(log: EventLog, store: PostgresStore, name: str) -> Verified:
         for origin, at in sorted(copy.positions.items())
     )
     missing, surplus = tuple(sorted(found - kept)), tuple(sorted(kept - found))
-    return Verified(name, live.number, checks, tables, samples, missing, surplus)
+    begins = str(live.limits.get("from", ""))
+    return Verified(name, live.number, checks, tables, samples, missing, surplus, begins)
 
 
 def _check(
@@ -123,7 +131,7 @@ def _scratch(store: PostgresStore, projection: type[Projection], live: Version) 
     scratch = projection.numbered(SCRATCH, live.limits.get("only"))
     with store.connection() as connection:
         drop(connection, projection.name, SCRATCH)
-        create(connection, scratch, State.FILLING, live.limits)
+        create(connection, scratch, State.FILLING, live.limits, live.begins)
     try:
         yield scratch
     finally:
