@@ -10,8 +10,10 @@ from tillroll.settings import open_log, open_store
 
 
 def admit(job: dict[str, Any]) -> dict[str, Any]:
-    """Admit `events` records."""
-    admitter = Admitter(open_log(job["log"], Path()), open_store(job["store"], Path()), load_contract())
+    """Admit `events` records, for a store that knows whose verdicts it has, as `tillroll project` does."""
+    log, store = open_log(job["log"], Path()), open_store(job["store"], Path())
+    store.bind(log.identity)
+    admitter = Admitter(log, store, load_contract())
     events = 0
     while events < job["events"]:
         events += admitter.step(0.2) or 0

@@ -14,7 +14,7 @@ alter table tillroll.projections
     add column if not exists state text not null default 'live',
     add column if not exists code jsonb,
     add column if not exists limits jsonb,
-    add column if not exists begins jsonb not null default '[]';
+    add column if not exists start jsonb not null default '[]';
 update tillroll.projections set state = 'warm' where state = 'live' and not live;
 
 -- How rebuilds go, written by the one at work: rates in events a second, the slowest and quickest of its last parts.

@@ -56,7 +56,7 @@ class Version:
     """A version of the projection `name`. code: None in stores made before code was recorded.
 
     limits: what a rebuild left out on purpose: ``from`` (text) and ``only`` (key column: value); empty = nothing.
-    begins: per partition the offset that ``from`` stood for when the version was made; empty = all from the first on.
+    start: per partition the offset that ``from`` stood for when the version was made; empty = all from the first on.
     """
 
     name: str
@@ -65,7 +65,7 @@ class Version:
     code: Code | None
     created_at: datetime
     limits: Mapping[str, Any] = field(default_factory=dict)
-    begins: Positions = field(default_factory=dict)
+    start: Positions = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,16 +126,16 @@ def create(
     projection: type[Projection],
     state: State,
     limits: Mapping[str, Any] | None = None,
-    begins: Positions | None = None,
+    start: Positions | None = None,
 ) -> None:
-    """Make the tables of a version, which is projected from `begins` on (see Version).
+    """Make the tables of a version, which is projected from `start` on (see Version).
 
     Raises DeclarationError on a derived column that PostgreSQL cannot evaluate.
     """
     connection.execute(sql.create(projection).encode())
     check_derived(connection, projection)
     connection.execute(
-        "insert into tillroll.projections (name, version, fingerprint, live, state, code, limits, begins) "
+        "insert into tillroll.projections (name, version, fingerprint, live, state, code, limits, start) "
         "values (%s, %s, %s, %s, %s, %s, %s, %s)",
         [
             projection.name,
@@ -145,10 +145,10 @@ def create(
             state,
             json.dumps(code_of(projection).as_json()),
             json.dumps(dict(limits or {})),
-            json.dumps([[*origin, offset] for origin, offset in (begins or {}).items()]),
+            json.dumps([[*origin, offset] for origin, offset in (start or {}).items()]),
         ],
     )
-    for origin, offset in (begins or {}).items():
+    for origin, offset in (start or {}).items():
         connection.execute(
             "insert into tillroll.positions (projection, version, topic, partition, next_offset, epoch, applied) "
             "values (%s, %s, %s, %s, %s, 0, 0)",
@@ -159,7 +159,7 @@ def create(
 def find(connection: Connection, name: str | None = None) -> list[Version]:
     """All versions of `name`, or of all projections, oldest first."""
     rows = connection.execute(
-        "select name, version, state, code, created_at, limits, begins from tillroll.projections "
+        "select name, version, state, code, created_at, limits, start from tillroll.projections "
         "where %(name)s::text is null or name = %(name)s order by name, version",
         {"name": name},
     ).fetchall()
@@ -171,9 +171,9 @@ def find(connection: Connection, name: str | None = None) -> list[Version]:
             Code.of_json(code) if code else None,
             at,
             limits or {},
-            {TopicPartition(topic, n): offset for topic, n, offset in begins},
+            {TopicPartition(topic, n): offset for topic, n, offset in start},
         )
-        for name, number, state, code, at, limits, begins in rows
+        for name, number, state, code, at, limits, start in rows
     ]
 
 

@@ -18,7 +18,7 @@ def older(postgres_url: str) -> str:
     store.claim(ChannelSales, [ORIGIN])
     with store.connection() as connection:
         connection.execute("alter table tillroll.positions drop column applied")
-        connection.execute("alter table tillroll.projections drop column begins")
+        connection.execute("alter table tillroll.projections drop column start")
         connection.execute("update tillroll.store set version = 2")
     store.close()
     return postgres_url

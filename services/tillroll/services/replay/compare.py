@@ -119,7 +119,7 @@ def comparing(log: EventLog, store: PostgresStore, name: str) -> Iterator[Compar
             found = Comparison(name, old.number, new.number, datetime.now(UTC), places, begins, tables)
             _keep(store, found)
             rules = (
-                Rule(projection, Slice(start=version.begins, stop=copy.positions))
+                Rule(projection, Slice(start=version.start, stop=copy.positions))
                 for projection, version in ((live, old), (candidate, new))
             )
             yield Compared(found, copy, *rules)

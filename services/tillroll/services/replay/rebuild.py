@@ -79,7 +79,6 @@ class Rebuild:
         self._processes, self._rate, self._told = processes, rate, told
         self._contract = load_contract()
         self._admission: Admitting | None = None
-        self._start: Positions = {}  # where the version begins, which an earlier run may have made
 
     def run(self) -> Filled:
         """Fill the next version, or go on with one whose filling was interrupted.
@@ -91,14 +90,14 @@ class Rebuild:
             log.create_topics(self._contract.topics.values())
             store.bind(log.identity)
             with office(store, self._projection.name), self._admitting(log):
-                candidate = self._begin(store)
-                events = self._to_the_end(log, store, candidate)
+                candidate, start = self._begin(store)
+                events = self._to_the_end(log, store, candidate, start)
                 return patiently(lambda: self._end(log, store, candidate, events, time.monotonic() - begun))
 
     # --- the version --------------------------------------------------------------------------------
 
-    def _begin(self, store: PostgresStore) -> type[Projection]:
-        """The version to fill: one that was interrupted, or a new one."""
+    def _begin(self, store: PostgresStore) -> tuple[type[Projection], Positions]:
+        """The version to fill, one that was interrupted or a new one, and where it begins."""
         name, code = self._projection.name, code_of(self._projection)
         with store.connection() as connection:
             versions = find(connection, name)
@@ -110,13 +109,11 @@ class Rebuild:
                 if version.state in (State.FILLING, State.PAUSED, State.CANDIDATE):
                     self._refuse_other(version, code)
                     mark(connection, name, version.number, State.FILLING)
-                    self._start = version.begins
-                    return self._projection.numbered(version.number, self._limits.only)
+                    return self._projection.numbered(version.number, self._limits.only), version.start
             number = max(self._projection.version, highest(connection, name) + 1)
             found = self._projection.numbered(number, self._limits.only)
-            self._start = self._limits.start
-            create(connection, found, State.FILLING, self._limits.as_json(), self._start)
-        return found
+            create(connection, found, State.FILLING, self._limits.as_json(), self._limits.start)
+        return found, self._limits.start
 
     def _refuse_other(self, version: Version, code: Code) -> None:
         name, number = version.name, version.number
@@ -157,19 +154,18 @@ class Rebuild:
             shared.stop.set()
             worker.wait()
 
-    def _to_the_end(self, log: EventLog, store: PostgresStore, candidate: type[Projection]) -> int:
+    def _to_the_end(
+        self, log: EventLog, store: PostgresStore, candidate: type[Projection], begin: Positions
+    ) -> int:
         """Fill up to the end of the log, which moves on meanwhile; how many events that were, earlier runs included."""
         for _ in range(ROUNDS):
             ends = patiently(lambda: _ends(log, self._contract, candidate))
-            start = patiently(partial(self._starts, log, ends))
+            start = patiently(partial(_starts, log, begin, ends))
             pace = Pace(candidate.name, candidate.version, _sum(ends, start))
             self._fill(store, candidate, start, ends, pace)
             if patiently(lambda: self._is_enough(log, store, candidate)):
                 break
         return patiently(lambda: _sum(store.positions(candidate), start))
-
-    def _starts(self, log: EventLog, origins: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
-        return {each: self._start.get(each, log.start_offset(each)) for each in origins}
 
     def _is_enough(self, log: EventLog, store: PostgresStore, candidate: type[Projection]) -> bool:
         """Whether the end is near, or filling is not wanted any more."""
@@ -223,6 +219,10 @@ def _ends(log: EventLog, contract: Contract, projection: type[Projection]) -> di
         TopicPartition(topic, n) for topic in projection.topics() for n in range(log.partitions(topic))
     ]
     return {origin: log.end_offset(origin) for origin in origins}
+
+
+def _starts(log: EventLog, begin: Positions, origins: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+    return {each: begin.get(each, log.start_offset(each)) for each in origins}
 
 
 def _sum(ends: Positions, starts: Positions) -> int:

@@ -28,7 +28,6 @@ class PartitionCheck:
     """One partition, from where the version began up to the position, in events.
 
     in_log: counted by reading, without what admission passed over.
-
     applied: by the live version, None where it was begun before they were counted; dead_letters: kept for it;
     expected: found by folding anew.
     """
@@ -131,7 +130,7 @@ def _scratch(store: PostgresStore, projection: type[Projection], live: Version) 
     scratch = projection.numbered(SCRATCH, live.limits.get("only"))
     with store.connection() as connection:
         drop(connection, projection.name, SCRATCH)
-        create(connection, scratch, State.FILLING, live.limits, live.begins)
+        create(connection, scratch, State.FILLING, live.limits, live.start)
     try:
         yield scratch
     finally:
