@@ -1,19 +1,19 @@
 """Measure tillroll beside what a user would take instead: ``make bench``, ``make bench-full``.
 
 One section after the other on fresh servers; results as JSON in bench/results, told as Markdown on stdout and,
-with --docs, in docs/performance.md. ``make bench ARGS="--only flat --events 100000 --runs 3"`` for a part.
+with --docs, in docs/performance.md. ``make bench ARGS="--only flat --events 100000 --runs 3"`` for a part. Sections
+that are left out keep the results of an earlier run on the same machine, and say of which one they are.
 """
 
 import argparse
-import json
 import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bench import docs, report, targets
-from bench.machine import machine
+from bench import docs, keeping, report, targets
+from bench.machine import commit, machine, now
 from bench.sections import Section
 from bench.sections.growth import growth, projections
 from bench.sections.latency import latency
@@ -26,6 +26,7 @@ from bench.stage import Stage, stage
 
 RESULTS = Path(__file__).parent / "results"
 SIZES = {sizes.name: sizes for sizes in (QUICK, FULL, SMOKE)}
+OTHER = "other"  # what was run with numbers of one's own is kept apart from what the page shows
 
 SECTIONS: dict[str, Callable[[Stage, Sizes], list[Section]]] = {
     "flat": rebuild,
@@ -39,21 +40,21 @@ SECTIONS: dict[str, Callable[[Stage, Sizes], list[Section]]] = {
 }
 
 
-def run(sizes: Sizes, only: list[str]) -> dict[str, Any]:
-    """The results of the sections named, of all if none is."""
-    sections: list[Section] = []
+def run(sizes: Sizes, only: list[str], path: Path) -> dict[str, Any]:
+    """The results of the sections named, of all if none is; kept at `path` after each of them."""
+    results: dict[str, Any] = {}
     with stage() as servers:
-        version = servers.version()
+        place = machine() | {"postgres": servers.version()}
         for name, section in SECTIONS.items():
             if only and name not in only:
                 continue
             print(f"{name}:", file=sys.stderr, flush=True)
-            sections += section(servers, sizes)
-    return {
-        "sizes": sizes.name,
-        "machine": machine() | {"postgres": version},
-        "sections": [section.as_json() for section in sections],
-    }
+            origin = {"group": name, "at": now(), "commit": commit()}
+            found = [each.as_json() | origin for each in section(servers, sizes)]
+            results = keeping.keep(
+                {"sizes": sizes.name, "machine": place, "sections": found}, path, list(SECTIONS)
+            )
+    return results
 
 
 def arguments() -> argparse.Namespace:
@@ -77,14 +78,12 @@ def main() -> None:
     asked = arguments()
     sizes = SIZES[asked.sizes]
     if asked.events:
-        sizes = replace(sizes, flat=asked.events)
+        sizes = replace(sizes, flat=asked.events, name=OTHER)
     if asked.runs:
-        sizes = replace(sizes, runs=asked.runs, side_runs=asked.runs)
+        sizes = replace(sizes, runs=asked.runs, side_runs=asked.runs, name=OTHER)
     if asked.scale is not None:
-        sizes = replace(sizes, tpcds_scale=asked.scale)
-    results = run(sizes, asked.only)
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / f"{sizes.name}.json").write_text(json.dumps(results, indent=1) + "\n")
+        sizes = replace(sizes, tpcds_scale=asked.scale, name=OTHER)
+    results = run(sizes, asked.only, RESULTS / f"{sizes.name}.json")
     print(f"{report.tables(results)}\n\n{targets.table(results)}")
     if asked.docs:
         docs.write(results)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from bench import report, targets
+from bench import keeping, report, targets
 from bench.plot import Bar, bars, lines
 
 __all__ = ["between", "generated", "plots", "write"]
@@ -94,9 +94,9 @@ def _machine(results: dict[str, Any]) -> str:
     machine = results["machine"]
     libraries = ", ".join(f"{name} {version}" for name, version in machine["libraries"].items())
     return (
-        f"Run of {machine['at']}, sizes {results['sizes']}, commit {machine['commit']}, {machine['cores']} cores "
-        f"({machine['processor']}), {machine['memory_gib']} GiB, {machine['system']}, Python {machine['python']}, "
-        f"PostgreSQL {machine['postgres']}, Kafka {machine['kafka']}; {libraries}."
+        f"Sizes {results['sizes']}; {machine['cores']} cores ({machine['processor']}), {machine['memory_gib']} GiB, "
+        f"{machine['system']}, Python {machine['python']}, PostgreSQL {machine['postgres']}, Kafka {machine['kafka']}; "
+        f"{libraries}. Sections: {keeping.measured(results)}."
     )
 
 

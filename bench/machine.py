@@ -10,7 +10,7 @@ from typing import Any
 
 from bench.measuring import ENVIRONMENTS
 
-__all__ = ["machine"]
+__all__ = ["commit", "machine", "now"]
 
 LIBRARIES = (
     "polars",
@@ -26,10 +26,8 @@ PEERS = ("quixstreams", "pyspark")
 
 
 def machine() -> dict[str, Any]:
-    """Time, processor, memory, versions, commit."""
+    """Processor, memory, versions."""
     return {
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "commit": _commit(),
         "cores": os.cpu_count(),
         "processor": _processor(),
         "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30),
@@ -40,7 +38,12 @@ def machine() -> dict[str, Any]:
     }
 
 
-def _commit() -> str:
+def now() -> str:
+    """The time, to the minute."""
+    return datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def commit() -> str:
     """The commit, with a plus where the tree differs from it."""
     asked = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty=+", "--abbrev=10"]
     return subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip() or "unknown"

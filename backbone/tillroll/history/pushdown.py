@@ -1,8 +1,8 @@
 """Which bytes an event must hold to concern one key, so that the others need not be decoded.
 
 A projection that copies a key column as it is from its events can be asked for one key by its text. That it does
-is verified over generated events, in every version of their schemas, never assumed
-(docs/decisions/0012-key-texts-pushed-down.md).
+is verified, never assumed: by watching what its handlers do with the column, and over generated events in every
+version of their schemas (docs/decisions/0012-key-texts-pushed-down.md).
 """
 
 import random
@@ -16,6 +16,7 @@ import polars as pl
 from tillroll.contract.avro_types import AvroType, Nullable, Primitive
 from tillroll.contract.registry import Contract, EventSchema
 from tillroll.contract.wire import encode
+from tillroll.history.copies import copied
 from tillroll.log.decode import decode_batches
 from tillroll.log.encode import encode_values
 from tillroll.log.port import Batch
@@ -41,8 +42,8 @@ def texts_of(
 def verbatim(projection: type[Projection], contract: Contract) -> Mapping[str, Collection[str]]:
     """By table its text key columns whose values stand in the very events that rows stem from.
 
-    None of a projection whose handlers fail on generated events, or give no row for some type of them. Found once
-    a process.
+    None of a projection whose handlers fail on generated events, or give no row for some type of them, or that reads
+    what is upcast from another record. Found once a process.
     """
     found: Mapping[str, Collection[str]] = _verbatim(cast(Any, projection), contract)
     return found
@@ -51,34 +52,49 @@ def verbatim(projection: type[Projection], contract: Contract) -> Mapping[str, C
 @cache
 def _verbatim(projection: Any, contract: Any) -> dict[str, set[str]]:
     columns = {t.name: {c for c in t.key if t.column(c).dtype == pl.String()} for t in projection.tables}
-    for schema in _read_by(projection, contract):
-        seen = False
-        for seed in range(SEEDS):
-            values = _values(schema, seed)
-            try:
-                traced = _traced(projection, contract, values)
-            except Exception:  # noqa: BLE001 - a handler may raise anything
-                return {name: set() for name in columns}
-            for each in traced:
-                seen = True
-                columns[each.table.name] -= _changed(each, columns[each.table.name], values)
-        if not seen:
-            return {name: set() for name in columns}
+    try:
+        for schema in _read_by(projection, contract):
+            for seed in range(SEEDS):
+                _keep_copied(columns, projection, contract, _values(schema, seed))
+    except Exception:  # noqa: BLE001 - a handler may raise anything
+        return {name: set() for name in columns}
     return columns
 
 
+class _Unknown(Exception):
+    """Nothing can be said of a projection."""
+
+
+def _keep_copied(
+    columns: dict[str, set[str]], projection: type[Projection], contract: Contract, values: list[bytes]
+) -> None:
+    """Take away from `columns` what these values, all of one schema, show to be no copies."""
+    batches = _batches(values)
+    folder = Folder(projection(), contract)
+    decoded = decode_batches(batches, contract, folder.wanted)
+    for record, frame in decoded.frames.items():
+        for table, copies in copied(projection(), record, frame):
+            columns[table.name] &= copies
+    traced = list(folder.trace(decoded, batches))
+    if not traced:
+        raise _Unknown
+    for each in traced:
+        columns[each.table.name] -= _changed(each, columns[each.table.name], values)
+
+
 def _read_by(projection: type[Projection], contract: Contract) -> Iterable[EventSchema]:
-    """Every version of what the projection reads, and of what is made into it."""
+    """Every version of what the projection reads. Raises _Unknown where something is made into it: by what, none can say."""
     for record in contract.records:
-        if contract.newest_record(record) in projection.records():
+        newest = contract.newest_record(record)
+        if newest in projection.records():
+            if newest != record:
+                raise _Unknown
             yield from contract.versions(record)
 
 
-def _traced(projection: type[Projection], contract: Contract, values: list[bytes]) -> list[Traced]:
+def _batches(values: list[bytes]) -> list[Batch]:
     body = encode_values([b""] * len(values), values)
-    batches = [Batch("generated", 0, 0, len(values), len(values), 0, 0, body)]
-    folder = Folder(projection(), contract)
-    return list(folder.trace(decode_batches(batches, contract, folder.wanted), batches))
+    return [Batch("generated", 0, 0, len(values), len(values), 0, 0, body)]
 
 
 def _changed(traced: Traced, columns: Collection[str], values: list[bytes]) -> set[str]:

@@ -70,15 +70,16 @@ def scan(
     """The events of these types in the slice, partition after partition; voids of any event with them.
 
     only: a value is decoded if it holds all the bytes of one of these, or is a void (what it names is encoded
-    once more). The ends are those at the beginning, so it ends however the log grows. Raises what the log
+    once more); batches without any such bytes are passed over unread. The ends are those at the beginning, so it ends however the log grows. Raises what the log
     raises, and PositionOutOfRange where it no longer holds the beginning.
     """
     wanted = {*records, VOID}
     ranges = bounded(log, contract.topics_of(wanted), slice_)
-    holds = None if only is None else _holding(contract, only)
-    for batches in _ahead(pieces(log, ranges)):
+    sought = None if only is None else _Sought(contract, only)
+    for piece in _ahead(pieces(log, ranges)):
+        batches = piece if sought is None else [batch for batch in piece if sought.may_be_in(batch)]
         rows = known(read_records(batches), slice_)
-        rows = admitted(rows if holds is None else rows.filter(holds), batches)
+        rows = admitted(rows if sought is None else rows.filter(sought.holds), batches)
         decoded = decode_records(rows, batches, contract, wanted)
         yield Chunk(_happened(decoded, slice_), batches)
 
@@ -168,13 +169,28 @@ def _happened(decoded: Decoded, slice_: Slice) -> Decoded:
     return replace(decoded, frames={record: frame.filter(bounds) for record, frame in decoded.frames.items()})
 
 
-def _holding(contract: Contract, only: Sequence[Collection[bytes]]) -> pl.Expr:
-    """Whether a value holds all the bytes of one of `only`, or is a void of whatever version."""
-    value = pl.col("value")
-    voids = [
-        value.bin.starts_with(prefix)
-        for schema in contract.versions(VOID)
-        for prefix in (schema.prefix, SINGLE_OBJECT + schema.fingerprint)
-    ]
-    held = [pl.all_horizontal(value.bin.contains(text) for text in texts) for texts in only]
-    return pl.any_horizontal(*voids, *held)
+class _Sought:
+    """Values that hold all the bytes of one of `only`, and voids of whatever version."""
+
+    def __init__(self, contract: Contract, only: Sequence[Collection[bytes]]):
+        self._only = only
+        self._voids = [
+            prefix
+            for schema in contract.versions(VOID)
+            for prefix in (schema.prefix, SINGLE_OBJECT + schema.fingerprint)
+        ]
+
+    def may_be_in(self, batch: Batch) -> bool:
+        """Whether these bytes stand anywhere in it: a search takes a tenth of what making records of it does."""
+        body = batch.body
+        return any(all(text in body for text in texts) for texts in self._only) or any(
+            prefix in body for prefix in self._voids
+        )
+
+    @property
+    def holds(self) -> pl.Expr:
+        """Whether a value of RECORD_FRAME is one."""
+        value = pl.col("value")
+        voids = [value.bin.starts_with(prefix) for prefix in self._voids]
+        held = [pl.all_horizontal(value.bin.contains(text) for text in texts) for texts in self._only]
+        return pl.any_horizontal(*voids, *held)

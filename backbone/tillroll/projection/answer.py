@@ -1,30 +1,48 @@
 """A handler's answer, checked: frames that stem from the one it was given, with the columns that tables declare."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 
 import polars as pl
 
 from tillroll.errors import HandlerFailed
-from tillroll.projection.declare import Column, Rule, TableSpec
+from tillroll.projection.declare import Column, Deltas, Projection, Rule, TableSpec
 from tillroll.projection.frame import ORDINAL, ROW, Frame
 from tillroll.projection.merge import AT, ORDER, needs_order, needs_time, order_key
 
-__all__ = ["checked", "frames", "in_turn"]
+__all__ = ["by_table", "checked", "in_turn"]
 
 # Half a million events a commit, ten rows each, of this size: half of what 64 bits hold. Polars' sums wrap silently.
 SUMMABLE = 10**12
 ROWS_AN_EVENT = 1_000_000
 
 
-def frames(given: Frame | Sequence[Frame]) -> Iterator[Frame]:
-    frames = given if isinstance(given, list | tuple) else [given]
-    for frame in frames:
+def by_table(projection: Projection, deltas: Deltas) -> Iterator[tuple[TableSpec, Frame]]:
+    """The frames of a handler's answer, each with its table. Raises HandlerFailed where they are none of ours."""
+    tables = projection.tables
+    if not isinstance(deltas, Mapping):
+        if len(tables) > 1:
+            names = ", ".join(table.name for table in tables)
+            raise HandlerFailed(
+                f"a handler of several tables ({names}) returns frames by table: {{table: frame}}"
+            )
+        yield from ((tables[0], frame) for frame in _frames(deltas))
+        return
+    for kind, given in deltas.items():
+        spec = projection.tables_by_class.get(kind)
+        if spec is None:
+            raise HandlerFailed(
+                f"{kind!r} is no table of {projection.name}; give {type(projection).__name__}.<Table>"
+            )
+        yield from ((spec, frame) for frame in _frames(given))
+
+
+def _frames(given: object) -> Iterator[Frame]:
+    for frame in given if isinstance(given, list | tuple) else [given]:
         if not isinstance(frame, Frame) or not {ROW, ORDINAL} <= set(frame.polars.columns):
             raise HandlerFailed(
                 f"a handler returns Frames made from the one it is given, not {type(frame).__name__}"
             )
-        if len(frame):
-            yield frame
+        yield frame
 
 
 def in_turn(frame: Frame, turn: int) -> pl.DataFrame:

@@ -14,8 +14,8 @@ from tillroll.errors import HandlerFailed, TooManyFailures
 from tillroll.log.decode import Decoded, Reject, decode_records
 from tillroll.log.port import Batch, Position
 from tillroll.log.records import RECORD_FRAME
-from tillroll.projection.answer import checked, frames, in_turn
-from tillroll.projection.declare import VOID, Deltas, Projection, TableSpec
+from tillroll.projection.answer import by_table, checked, in_turn
+from tillroll.projection.declare import VOID, Projection, TableSpec
 from tillroll.projection.frame import ORDINAL, ROW, Frame
 from tillroll.projection.merge import TableDeltas, contributions, reduce, weigh
 
@@ -200,31 +200,14 @@ class Folder:
         """What the handlers of `record` answer, frame by frame: checked, weighed, with ORDER and AT as needed."""
         frame, turns = Frame.of_events(events, record), Counter[str]()
         for name in self._projection.handlers.get(record, ()):
-            for table, rows in self._by_table(getattr(self._projection, name)(frame)):
+            for table, rows in by_table(self._projection, getattr(self._projection, name)(frame)):
+                if not len(rows):
+                    continue
                 told = _only(
                     self._projection, table, checked(table, in_turn(rows, turns[table.name]), events)
                 )
                 turns[table.name] += 1
                 yield table, weigh(table, told, weight)
-
-    def _by_table(self, deltas: Deltas) -> Iterator[tuple[TableSpec, Frame]]:
-        """The frames of a handler's answer that have rows, each with its table."""
-        tables = self._projection.tables
-        if not isinstance(deltas, Mapping):
-            if len(tables) > 1:
-                names = ", ".join(table.name for table in tables)
-                raise HandlerFailed(
-                    f"a handler of several tables ({names}) returns frames by table: {{table: frame}}"
-                )
-            yield from ((tables[0], frame) for frame in frames(deltas))
-            return
-        for kind, given in deltas.items():
-            spec = self._projection.tables_by_class.get(kind)
-            if spec is None:
-                raise HandlerFailed(
-                    f"{kind!r} is no table of {self._projection.name}; give {type(self._projection).__name__}.<Table>"
-                )
-            yield from ((spec, frame) for frame in frames(given))
 
     def _void(
         self, events: pl.DataFrame, batches: Sequence[Batch], gone: set[str]

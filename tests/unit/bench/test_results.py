@@ -1,12 +1,13 @@
 """What a run tells: tables, targets, plots, and the page they go into."""
 
+import json
 import xml.etree.ElementTree as Xml
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
-from bench import docs, report, targets
+from bench import docs, keeping, report, targets
 from bench.measuring import Contender, Failed, Scenario, _reason, measure, play
 from bench.plot import Bar, bars, lines
 from bench.sections.latency import waits
@@ -126,3 +127,33 @@ def test_who_fails_once_is_not_tried_again_and_the_others_go_on() -> None:
     play([failing], 3, database, lambda url: None)
     assert failing.problem
     assert len(databases) == 1
+
+
+ORDER = ["flat", "writing", "growth"]
+
+
+def measured(*groups: str, commit: str = "a", **place: str) -> dict[str, Any]:
+    found = [section(name) | {"group": name, "at": f"day {commit}", "commit": commit} for name in groups]
+    return {"sizes": "quick", "machine": {"cores": 2} | place, "sections": found}
+
+
+def test_what_is_measured_anew_takes_the_place_of_what_was_and_the_rest_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "results" / "quick.json"
+    keeping.keep(measured("flat", "growth"), path, ORDER)
+    together = keeping.keep(measured("growth", "writing", commit="b"), path, ORDER)
+    assert [(one["group"], one["commit"]) for one in together["sections"]] == [
+        ("flat", "a"), ("writing", "b"), ("growth", "b"),
+    ]  # fmt: skip
+    assert json.loads(path.read_text()) == together
+    assert keeping.measured(together) == (
+        "flat of commit a, from day a on; writing, growth of commit b, from day b on"
+    )
+
+
+@pytest.mark.parametrize("other", [{"cores": "4"}, {"polars": "3"}])
+def test_figures_of_another_machine_or_version_are_not_kept_beside(
+    tmp_path: Path, other: dict[str, str]
+) -> None:
+    keeping.keep(measured("flat"), tmp_path / "quick.json", ORDER)
+    together = keeping.keep(measured("growth", **other), tmp_path / "quick.json", ORDER)
+    assert [one["group"] for one in together["sections"]] == ["growth"]

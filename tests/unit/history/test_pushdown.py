@@ -3,12 +3,13 @@
 from typing import Any
 
 import polars as pl
+import polars.selectors as cs
 import pytest
 from tests.unit.history.logs import CONTRACT
 
 from tillroll.events import StockAdjusted, StockReceived
 from tillroll.history.pushdown import texts_of, verbatim
-from tillroll.projection import Frame, Key, Projection, Sum, on
+from tillroll.projection import Frame, Key, Projection, Sum, on, on_each
 from tillroll.projection.registry import load_projections
 from tillroll.projections.store_availability import StoreAvailability
 
@@ -48,6 +49,97 @@ class Sometimes(Projection):
         )
 
 
+class Renamed(Projection):
+    """A key that is another text for one value alone, which nobody generates."""
+
+    sku: Key[str]
+    units: Sum[int]
+
+    @on(StockReceived)
+    def received(self, events: Frame) -> Frame:
+        """As it is, but for one."""
+        return events.select(sku=pl.col("sku").replace({"shoe-old": "shoe-new"}), units="quantity")
+
+
+class Padded(Projection):
+    """A key that is another text where it is short."""
+
+    sku: Key[str]
+    units: Sum[int]
+
+    @on(StockReceived)
+    def received(self, events: Frame) -> Frame:
+        """Thirteen digits."""
+        return events.with_columns(sku=pl.col("sku").str.zfill(13)).select("sku", units="quantity")
+
+
+class Hidden(Projection):
+    """Several frames, of which the generated events never fill the one that changes the key."""
+
+    sku: Key[str]
+    units: Sum[int]
+
+    @on(StockReceived)
+    def received(self, events: Frame) -> list[Frame]:
+        """As it is, and what nobody generates."""
+        rare = events.filter(reference="by no chance").select(sku=pl.lit("rare"), units="quantity")
+        return [events.select("sku", units="quantity"), rare]
+
+
+class Looking(Projection):
+    """Decides by a value that it looks at itself."""
+
+    sku: Key[str]
+    units: Sum[int]
+
+    @on(StockReceived)
+    def received(self, events: Frame) -> Frame:
+        """As it is, unless."""
+        if (events.filter(kind="x").polars["quantity"] == 77).any():
+            return events.select(sku=pl.lit("77"), units="quantity")
+        return events.select("sku", units="quantity")
+
+
+class Each(Projection):
+    """Event by event."""
+
+    sku: Key[str]
+    units: Sum[int]
+
+    @on_each(StockReceived)
+    def received(self, event: dict[str, Any]) -> list[dict[str, Any]]:
+        """As it is, as far as anybody can see."""
+        return [{"sku": event["sku"], "units": event["quantity"]}]
+
+
+class Wide(Projection):
+    """Takes several columns at once, of which one may be the key."""
+
+    sku: Key[str]
+    units: Sum[int]
+
+    @on(StockReceived)
+    def received(self, events: Frame) -> Frame:
+        """In small letters."""
+        lower = events.with_columns(cs.string().exclude("channel").str.to_lowercase())
+        return lower.select("sku", units="quantity")
+
+
+class Filled(Projection):
+    """Nothing where the event says nothing; and by names that several expressions may have."""
+
+    sku: Key[str]
+    units: Sum[int]
+
+    @on(StockReceived)
+    def received(self, events: Frame) -> Frame:
+        """As it is."""
+        known = events.with_columns(other=pl.col("source_epoch").fill_null(""))
+        return known.filter(pl.col("quantity").is_not_null()).select(
+            pl.coalesce("sku", pl.lit("")).alias("sku"), units="quantity"
+        )
+
+
 class Silent(Projection):
     """Gives no row for one of its types: nothing is known about that."""
 
@@ -78,7 +170,15 @@ class Failing(Projection):
 
 
 @pytest.mark.parametrize(
-    ("projection", "columns"), [(Copied, {"sku"}), (Sometimes, set()), (Silent, set()), (Failing, set())]
+    ("projection", "columns"),
+    [
+        (Copied, {"sku"}),
+        (Filled, {"sku"}),
+        *(
+            (each, set())
+            for each in (Sometimes, Renamed, Padded, Hidden, Looking, Each, Wide, Silent, Failing)
+        ),
+    ],
 )
 def test_what_is_not_copied_as_it_is_is_not_looked_for(
     projection: type[Projection], columns: set[str]

@@ -1,18 +1,21 @@
 """The past of a read model equals a fresh projection of only the events that it holds."""
 
 import random
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from tests.unit.history.logs import CONTRACT, filled, fresh_rows, now_between, publish, put, rows_of
 
-from tillroll.errors import PositionOutOfRange, TooManyFailures
+from tillroll.errors import MalformedEvent, PositionOutOfRange, TooManyFailures
 from tillroll.events import StockReceived
 from tillroll.history import scan
 from tillroll.history.scan import Slice
 from tillroll.history.view import History
+from tillroll.log.group import POLL_BYTES
 from tillroll.log.memory import MemoryLog
-from tillroll.log.port import TopicPartition
+from tillroll.log.port import Batch, TopicPartition
 from tillroll.projection import Frame, Key, Projection, Sum, on
 from tillroll.projection.registry import load_projections
 from tillroll.projections.store_availability import StoreAvailability
@@ -142,3 +145,23 @@ def test_only_values_that_hold_the_bytes_are_decoded_and_voids() -> None:
     assert sorted(found["TransactionVoided"]["event_id"]) == sorted(each.event_id for each in voids)
     assert found["StockReceived"]["sku"].to_list() == ["shoe-42"]
     assert found.keys() == {"TransactionVoided", "StockReceived"}
+
+
+class Damaged(MemoryLog):
+    """Its batches of hats cannot be read: the last byte is gone."""
+
+    def read(self, origin: TopicPartition, offset: int, max_bytes: int = POLL_BYTES) -> Sequence[Batch]:
+        found = super().read(origin, offset, max_bytes)
+        return [replace(each, body=each.body[:-1]) if b"hat" in each.body else each for each in found]
+
+
+def test_batches_without_the_bytes_are_passed_over_unread() -> None:
+    log = filled([], Damaged())
+    for sku in ("shoe", "hat", "shoe", "coat"):
+        put(log, 0, received(2, sku))
+    history, wanted = History(log, CONTRACT), StoreAvailability.records()
+    chunks = history.scan(wanted, Slice(), only=[[b"shoe", b"s"], [b"coat"]])
+    found = [frame for chunk in chunks for frame in chunk.decoded.frames["StockReceived"]["sku"]]
+    assert found == ["shoe", "shoe", "coat"]
+    with pytest.raises(MalformedEvent):
+        list(history.scan(wanted, Slice()))
