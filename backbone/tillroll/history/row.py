@@ -7,7 +7,6 @@ from typing import Any
 import polars as pl
 
 from tillroll.errors import UsageError
-from tillroll.history.answer import column_type
 from tillroll.history.explain import Explanation, RowParts, cell, explain
 from tillroll.history.past import PastEvent, origin_of
 from tillroll.history.pushdown import texts_of
@@ -16,7 +15,7 @@ from tillroll.history.view import History
 from tillroll.projection.declare import Projection, TableSpec
 from tillroll.projection.fold import Folder, Traced
 from tillroll.projection.merge import AT, ORDER, TableDeltas, contributions, finish, reduce
-from tillroll.store.reading import ViewColumn, typed
+from tillroll.projection.values import value_of
 
 __all__ = ["Change", "changes", "explained", "key_of", "parts_of", "parts_of_rows", "table_of"]
 
@@ -58,8 +57,7 @@ def key_of(table: TableSpec, where: Sequence[tuple[str, str]]) -> dict[str, Any]
     if len(given) < len(where) or given.keys() != set(table.key):
         wanted = " ".join(f"{name}=..." for name in table.key)
         raise UsageError(f"a row of {table.view} is named by its whole key, each column once: {wanted}")
-    columns = {name: ViewColumn(name, column_type(table.column(name).dtype), True) for name in table.key}
-    return {name: typed(columns[name], given[name]) for name in table.key}
+    return {name: value_of(name, table.column(name).type, given[name]) for name in table.key}
 
 
 def explained(

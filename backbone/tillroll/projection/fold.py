@@ -18,6 +18,7 @@ from tillroll.projection.answer import by_table, checked, in_turn
 from tillroll.projection.declare import VOID, Projection, TableSpec
 from tillroll.projection.frame import ORDINAL, ROW, Frame
 from tillroll.projection.merge import TableDeltas, contributions, reduce, weigh
+from tillroll.projection.values import value_of
 
 __all__ = ["EVENT", "Failure", "FailureBudget", "Folded", "Folder", "Traced", "combine"]
 
@@ -266,9 +267,11 @@ _IDENTITY = pl.col("event_id").str.to_lowercase()
 
 def _only(projection: Projection, table: TableSpec, rows: pl.DataFrame) -> pl.DataFrame:
     """The rows of the keys that the projection is restricted to; none of a table without these columns."""
-    for name, value in projection.only.items():
-        wanted = pl.lit(value).cast(table.column(name).dtype) if name in table.key else None
-        rows = rows.filter(pl.col(name) == wanted) if wanted is not None else rows.clear()
+    for name, text in projection.only.items():
+        if name not in table.key:
+            return rows.clear()
+        column = table.column(name)
+        rows = rows.filter(pl.col(name) == pl.lit(value_of(name, column.type, text), column.dtype))
     return rows
 
 

@@ -14,6 +14,7 @@ import psycopg
 from tillroll.database import Connection
 from tillroll.log.port import TopicPartition
 from tillroll.projection.declare import Projection, TableSpec
+from tillroll.projection.values import value_of
 from tillroll.store.postgres import PostgresStore
 from tillroll.store.sql import quoted, table_query
 
@@ -131,9 +132,11 @@ def _positions(
 
 
 def _copy(connection: Connection, live: type[Projection], table: TableSpec, only: Mapping[str, str]) -> None:
-    wanted = [f"{quoted(name)}::text = %s" if name in table.key else "false" for name in only]
+    wanted = [f"{quoted(name)} = %s" if name in table.key else "false" for name in only]
     where = f" where {' and '.join(wanted)}" if wanted else ""
-    values = [value for name, value in only.items() if name in table.key]
+    values = [
+        value_of(name, table.column(name).type, text) for name, text in only.items() if name in table.key
+    ]
     text = f"create temporary table {_copied(table)} as select * from ({_escaped(table_query(live, table))}) as live{where}"
     cursor = psycopg.ClientCursor(
         connection

@@ -4,16 +4,15 @@ Names come from the catalogue and values travel as parameters, so nothing of a q
 the SQL but identifiers that exist.
 """
 
-import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import Any
 
-from tillroll.contract.times import time_of
 from tillroll.database import Connection
 from tillroll.errors import UsageError
+from tillroll.projection.values import value_of
 from tillroll.store.postgres import PostgresStore
 from tillroll.store.sql import quoted
 
@@ -161,7 +160,7 @@ def _known(name: str, known: Mapping[str, ViewColumn], view: str) -> ViewColumn:
 
 def tie_breakers(columns: Iterable[ViewColumn]) -> list[str]:
     """By what rows of one key are put in order: a view may join tables, or call a key by another name."""
-    return [column.name for column in columns if not column.key and column.type in _READERS]
+    return [column.name for column in columns if not column.key and column.type in _TYPES]
 
 
 # --- values --------------------------------------------------------------------------------------------
@@ -172,47 +171,19 @@ def typed(column: ViewColumn, text: str) -> Any:
 
     Raises UsageError when it is none, or the column is a list.
     """
-    reader, what = _READERS.get(column.type, (None, ""))
-    if reader is None:
+    type_ = _TYPES.get(column.type)
+    if type_ is None:
         raise UsageError(f"{column.name} is a list ({column.type}); rows cannot be chosen by it")
-    try:
-        return reader(text)
-    except (ValueError, OverflowError):
-        raise UsageError(f"{column.name}={text}: {what} is expected") from None
+    return value_of(column.name, type_, text)
 
 
-def _bigint(text: str) -> int:
-    number = int(text)
-    if not -(2**63) <= number < 2**63:
-        raise OverflowError
-    return number
-
-
-def _boolean(text: str) -> bool:
-    found = json.loads(text.lower())
-    if not isinstance(found, bool):
-        raise ValueError
-    return found
-
-
-def _moment(text: str) -> datetime:
-    moment = time_of(text)
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-def _text(text: str) -> str:
-    if "\x00" in text:  # PostgreSQL holds none
-        raise ValueError
-    return text
-
-
-_READERS: dict[str, tuple[Callable[[str], Any], str]] = {
-    "bigint": (_bigint, "a whole number"),
-    "integer": (_bigint, "a whole number"),
-    "numeric": (float, "a number"),
-    "double precision": (float, "a number"),
-    "text": (_text, "a text"),
-    "boolean": (_boolean, "true or false"),
-    "date": (date.fromisoformat, "a date as 2026-11-23"),
-    "timestamp with time zone": (_moment, "a time as 2026-11-23T09:30:00+00:00"),
+_TYPES: dict[str, type] = {
+    "bigint": int,
+    "integer": int,
+    "numeric": float,
+    "double precision": float,
+    "text": str,
+    "boolean": bool,
+    "date": date,
+    "timestamp with time zone": datetime,
 }

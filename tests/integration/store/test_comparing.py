@@ -1,6 +1,7 @@
 """Two versions are compared row by row in PostgreSQL, at the instant of the live one's copy."""
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import ClassVar
 
 import pytest
@@ -55,11 +56,23 @@ class OtherKey(Projection):
     received = Shelf.received
 
 
+class Days(Projection):
+    """Keyed by what is no text."""
+
+    at: Key[datetime]
+    units: Sum[int]
+
+    @on(StockReceived)
+    def received(self, events: Frame) -> Deltas:
+        """Units."""
+        return events.select(at="occurred_at", units="quantity")
+
+
 @pytest.fixture
 def store(postgres_url: str) -> Iterator[PostgresStore]:
     store = PostgresStore(postgres_url)
     with store.connection() as connection:
-        for projection in (Shelf, NewShelf, OtherKey):
+        for projection in (Shelf, NewShelf, OtherKey, Days, Days.numbered(2)):
             connection.execute(sql.create(projection).encode())
     yield store
     store.close()
@@ -135,3 +148,16 @@ def test_the_copy_holds_rows_and_positions_of_one_instant(store: PostgresStore) 
         (found,) = copy.differences(NewShelf)
     assert copy.positions == {origin: 0}
     assert (found.live_rows, found.removed) == (1, 1)
+
+
+def test_of_some_keys_only_their_live_rows_are_compared_however_they_are_written(
+    store: PostgresStore,
+) -> None:
+    with store.connection() as connection:
+        connection.execute(
+            "insert into days_v1.days values ('2026-03-14 09:00Z', 1), ('2026-03-15 09:00Z', 2)"
+        )
+        connection.execute("insert into days_v2.days values ('2026-03-15 09:00Z', 2)")
+    with live_copy(store, Days, {"at": "2026-03-15T10:00:00+01:00"}) as copy:
+        (found,) = copy.differences(Days.numbered(2))
+    assert (found.same, found.live_rows, found.candidate_rows) == (True, 1, 1)

@@ -463,3 +463,41 @@ class Interrupted(Projection):
 def test_an_interrupt_of_the_user_is_no_failure_of_an_event() -> None:
     with pytest.raises(KeyboardInterrupt):
         fold(Interrupted, [received("a")])
+
+
+class Typed(Projection):
+    """A key of every type."""
+
+    sku: Key[str]
+    day: Key[date]
+    at: Key[datetime]
+    units: Key[int]
+    half: Key[float]
+    many: Key[bool]
+    events: Sum[int]
+
+    @on(StockReceived)
+    def received(self, events: Frame) -> Frame:
+        """One each."""
+        units, at = pl.col("quantity"), pl.col("occurred_at")
+        typed = {"day": at.dt.date(), "at": at, "units": units, "half": units / 2, "many": units > 2}
+        return events.select("sku", **typed, events=1)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("sku", "b"),
+        ("day", "2026-03-15"),
+        ("at", "2026-03-15T08:30:00Z"),
+        ("at", "2026-03-15 09:30+01:00"),
+        ("units", "3"),
+        ("half", "1.5"),
+        ("many", "true"),
+    ],
+)
+def test_of_a_projection_restricted_to_a_key_only_its_rows_are_folded(name: str, text: str) -> None:
+    events = [received("a", 2, at="2026-03-14T08:30Z"), received("b", 3, at="2026-03-15T08:30Z")]
+    folded = fold(Typed.numbered(2, {name: text}), events)
+    assert folded.failures == []
+    assert folded.deltas["typed"].rows["sku"].to_list() == ["b"]

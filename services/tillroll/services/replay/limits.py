@@ -8,6 +8,7 @@ from tillroll.contract.times import time_of
 from tillroll.errors import UsageError
 from tillroll.log.port import EventLog, TopicPartition
 from tillroll.projection.declare import Projection
+from tillroll.projection.values import value_of
 from tillroll.services.replay.rebuild import Limits
 
 __all__ = ["limits_of"]
@@ -20,7 +21,8 @@ def limits_of(
 ) -> Limits:
     """Limits from texts: ``earliest``, an ISO 8601 time of recording (UTC where it names no zone), TOPIC/PARTITION:OFFSET.
 
-    Raises UsageError for what is none of these, and for a column that is part of no key.
+    Raises UsageError for what is none of these, an offset that the log does not hold, a column that is part of no key,
+    and what is no value of it.
     """
     return Limits(_start(log, projection, start), " ".join(start), _only(projection, only))
 
@@ -36,6 +38,8 @@ def _start(log: EventLog, projection: type[Projection], texts: Sequence[str]) ->
     if len(found) == len(texts):
         if unknown := found.keys() - set(origins):
             raise UsageError(f"{projection.name} reads no partition {'{}/{}'.format(*min(unknown))}")
+        for origin, offset in found.items():
+            _refuse_beyond(log, origin, offset)
         return {origin: found.get(origin, log.start_offset(origin)) for origin in origins}
     if len(texts) > 1:
         raise UsageError("--from takes one time, or offsets as TOPIC/PARTITION:OFFSET")
@@ -43,6 +47,14 @@ def _start(log: EventLog, projection: type[Projection], texts: Sequence[str]) ->
         return {origin: log.start_offset(origin) for origin in origins}
     time = _time(texts[0])
     return {origin: log.offset_at(origin, time) for origin in origins}
+
+
+def _refuse_beyond(log: EventLog, origin: TopicPartition, offset: int) -> None:
+    start, end = log.start_offset(origin), log.end_offset(origin)
+    if not start <= offset <= end:
+        raise UsageError(
+            f"--from {origin.topic}/{origin.partition}:{offset}: the log holds offsets {start} to {end} there"
+        )
 
 
 def _time(text: str) -> datetime:
@@ -56,12 +68,13 @@ def _time(text: str) -> datetime:
 
 
 def _only(projection: type[Projection], only: Sequence[tuple[str, str]]) -> dict[str, str]:
-    keys = {name for table in projection.tables for name in table.key}
-    for name, _ in only:
-        if name not in keys:
+    types = {name: table.column(name).type for table in projection.tables for name in table.key}
+    for name, text in only:
+        if name not in types:
             raise UsageError(
-                f"{name} is part of no key of {projection.name}; there are {', '.join(sorted(keys))}"
+                f"{name} is part of no key of {projection.name}; there are {', '.join(sorted(types))}"
             )
+        value_of(name, types[name], text)
     if len(dict(only)) < len(only):
         raise UsageError("--key takes one value of a column; rebuild once for each, or without it")
     return dict(only)
