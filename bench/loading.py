@@ -74,7 +74,7 @@ def _encoded(record: str, frame: pl.DataFrame) -> pl.DataFrame:
         "n",
         "event_id",
         key=key_text(spec, frame.columns).cast(pl.Binary),
-        value=pl.Series(values, dtype=pl.Binary),
+        value=values,
     )
 
 

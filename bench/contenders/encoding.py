@@ -13,7 +13,7 @@ from kafka.record.default_records import DefaultRecordBatchBuilder
 from bench.contenders import cpu, run
 from bench.histories.flat import FEW
 from tillroll.contract.registry import EventSchema, load_contract
-from tillroll.log.encode import encode_values
+from tillroll.log.encode import encode_fresh
 from tillroll.publisher.encode import encode_frame, key_text
 
 BATCH = 5_000
@@ -37,7 +37,7 @@ def _by_tillroll(schema: EventSchema, frame: pl.DataFrame) -> Iterator[bytes]:
     keys = frame.select(key=key_text(spec, frame.columns).cast(pl.Binary))["key"]
     for start in range(0, len(frame), BATCH):
         values = encode_frame(schema, frame[start : start + BATCH])
-        yield encode_values(keys[start : start + BATCH].to_list(), values)
+        yield encode_fresh(pl.DataFrame({"key": keys[start : start + BATCH], "value": values}))
 
 
 def _by_fastavro(schema: EventSchema, rows: list[dict[str, Any]]) -> Iterator[bytes]:

@@ -43,9 +43,8 @@ def encode_rows(rows: pl.DataFrame) -> bytes:
     plain = len(rows) >= FEWEST_FOR_BLOCKS and not rows["key"].null_count() and not rows["value"].null_count()
     if not plain or not blocks.AVAILABLE:
         return encode_records(rows.select("timestamp_delta", "offset_delta", "key", "value").iter_rows())
-    fields = _fields(rows)
-    size = fields.select((pl.col("length") + varint_width(pl.col("length"))).sum()).item()
-    return blocks.write_block(fields, size)
+    fields = rows.select(_FIELDS)
+    return blocks.write_block(fields, fields.select(_SIZE).item())
 
 
 def encode_values(keys: Sequence[bytes], values: Sequence[bytes]) -> bytes:
@@ -61,8 +60,7 @@ def encode_values(keys: Sequence[bytes], values: Sequence[bytes]) -> bytes:
 
 def encode_fresh(rows: pl.DataFrame) -> bytes:
     """The same from a frame of key, value (Binary)."""
-    fresh = {"timestamp_delta": pl.lit(0, pl.Int64), "offset_delta": pl.int_range(pl.len(), dtype=pl.Int64)}
-    return encode_rows(rows.with_columns(**fresh))
+    return encode_rows(rows.with_columns(_FRESH))
 
 
 def varint_width(number: pl.Expr) -> pl.Expr:
@@ -71,21 +69,27 @@ def varint_width(number: pl.Expr) -> pl.Expr:
     return (70 - zigzag.bitwise_leading_zeros().cast(pl.Int64)).clip(7) // 7
 
 
-def _fields(rows: pl.DataFrame) -> pl.DataFrame:
+def _fields() -> list[pl.Expr]:
     """A record as fields of Avro: what is one byte in Kafka's layout is a small number in Avro's."""
     key, value = (pl.col(name).bin.size().cast(pl.Int64) for name in ("key", "value"))
     deltas = varint_width(pl.col("timestamp_delta")) + varint_width(pl.col("offset_delta"))
-    zero = pl.lit(0, pl.Int64)
-    return rows.select(
-        # Attributes and header count take one byte each.
-        length=2 + deltas + varint_width(key) + key + varint_width(value) + value,
-        attributes=zero,
-        timestamp_delta="timestamp_delta",
-        offset_delta="offset_delta",
-        key="key",
-        value="value",
-        headers=zero,
-    )
+    length = 2 + deltas + varint_width(key) + key + varint_width(value) + value  # 2: attributes, header count
+    one_byte = pl.lit(0, pl.Int64)
+    return [
+        length.alias("length"),
+        one_byte.alias("attributes"),
+        pl.col("timestamp_delta", "offset_delta", "key", "value"),
+        one_byte.alias("headers"),
+    ]
+
+
+# Made once: putting these together takes as long as evaluating them for some thousand records.
+_FIELDS = _fields()
+_SIZE = (pl.col("length") + varint_width(pl.col("length"))).sum()
+_FRESH = [
+    pl.lit(0, pl.Int64).alias("timestamp_delta"),
+    pl.int_range(pl.len(), dtype=pl.Int64).alias("offset_delta"),
+]
 
 
 def _record(record: tuple[int, int, bytes | None, bytes | None]) -> bytes:

@@ -9,19 +9,22 @@ from tillroll.log.columns import AVAILABLE, to_values
 __all__ = ["encode_frame", "key_text"]
 
 
-def encode_frame(schema: EventSchema, events: pl.DataFrame) -> list[bytes]:
-    """The wire format of each row of `events`, whose columns are the fields of `schema`.
+def encode_frame(schema: EventSchema, events: pl.DataFrame) -> pl.Series:
+    """The wire format (Binary) of each row of `events`, whose columns are the fields of `schema`.
 
     Raises MalformedEvent or a Polars / Arrow error when a column does not fit its field.
     """
     names = [field["name"] for field in schema.avro["fields"]]
     if not AVAILABLE:
-        return [encode(schema, row) for row in events.select(names).iter_rows(named=True)]
-    prefix, values = schema.prefix, to_values(schema, events.select(names))
-    largest = len(prefix) + (values.to_frame("value").select(pl.col("value").bin.size().max()).item() or 0)
+        return pl.Series(
+            [encode(schema, row) for row in events.select(names).iter_rows(named=True)], dtype=pl.Binary
+        )
+    bare = to_values(schema, events.select(names)).to_frame("value")
+    values = bare.select(pl.lit(schema.prefix) + pl.col("value"))["literal"].rename("value")
+    largest = values.to_frame().select(pl.col("value").bin.size().max()).item() or 0
     if largest > LARGEST_VALUE:
         raise too_large(schema.record, largest)
-    return [prefix + value for value in values]
+    return values
 
 
 def key_text(spec: TopicSpec, columns: list[str]) -> pl.Expr:

@@ -117,8 +117,8 @@ def _partitions_of(keys: pl.Series, partitions: int) -> pl.Series:
     return keys.replace_strict(different, checksums % partitions, return_dtype=pl.Int32)
 
 
-def _records(rows: pl.DataFrame, values: Sequence[bytes]) -> list[Record]:
-    return list(map(Record, rows["_key"].to_list(), values, rows["event_id"].to_list()))
+def _records(rows: pl.DataFrame, values: pl.Series) -> list[Record]:
+    return list(map(Record, rows["_key"].to_list(), values.to_list(), rows["event_id"].to_list()))
 
 
 def _counted(answers: Sequence[Appended]) -> Published:
