@@ -14,6 +14,7 @@ TillrollError                  the root: the command line prints it as one line 
 ├── PositionOutOfRange         an offset that the log no longer (or does not yet) hold
 ├── Replaced                   another process owns the partition now; commit nothing, take a new assignment
 ├── HandlerFailed              one event that a projection's handler cannot take (a dead letter)
+│   └── EventUnfit             ... because of what the event itself holds, whatever the handler
 ├── TooManyFailures            so many failures that the handler is wrong, not the events
 └── DeclarationError           a projection that contradicts itself, or its stored version
 """
@@ -24,6 +25,7 @@ __all__ = [
     "ContractError",
     "DeclarationError",
     "DiskFull",
+    "EventUnfit",
     "HandlerFailed",
     "LogUnavailable",
     "MalformedEvent",
@@ -99,6 +101,10 @@ class Replaced(TillrollError):
 
 class HandlerFailed(TillrollError):
     """A handler cannot take this event."""
+
+
+class EventUnfit(HandlerFailed):
+    """An event that no handler could be mended for: it says nothing about the handler."""
 
 
 class TooManyFailures(TillrollError):

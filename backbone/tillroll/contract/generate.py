@@ -36,6 +36,15 @@ _PRIMITIVES = {
     Primitive.DATE: "Date",
     Primitive.TIMESTAMP: "Time",
 }
+# Texts that a field's name says more about. An id that is empty would make one row of everything that lacks it; a
+# place may be none, and is '' then.
+_BY_NAME = {"currency": "Currency"} | dict.fromkeys(
+    (
+        "order_id", "line_id", "sku", "return_id", "refund_id", "payment_id", "parcel_id", "reservation_id", "transfer_id",
+        "alert_id", "exchange_order_id", "substitute_line_id", "substitute_sku",
+    ),
+    "Name",
+)  # fmt: skip
 BASES = {False: "Event", True: "BookedEvent"}
 IMPORTABLE = (
     "BookedEvent",
@@ -44,6 +53,7 @@ IMPORTABLE = (
     "Event",
     "Int",
     "Long",
+    "Name",
     "Number",
     "Part",
     "Text",
@@ -204,7 +214,10 @@ def _field(field: Field) -> str:
 
 
 def _annotation(field: Field) -> str:
-    return "Currency" if field.name == "currency" and field.type is Primitive.STRING else _type(field.type)
+    known = _BY_NAME.get(field.name)
+    if known is None or Primitive.STRING not in (field.type, getattr(field.type, "inner", None)):
+        return _type(field.type)
+    return f"{known} | None" if isinstance(field.type, Nullable) else known
 
 
 def _type(type_: AvroType) -> str:

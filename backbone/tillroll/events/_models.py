@@ -4,7 +4,19 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from tillroll.events.base import BookedEvent, Currency, Date, Event, Long, Number, Part, Text, Time, Uuid
+from tillroll.events.base import (
+    BookedEvent,
+    Currency,
+    Date,
+    Event,
+    Long,
+    Name,
+    Number,
+    Part,
+    Text,
+    Time,
+    Uuid,
+)
 
 __all__ = [
     "EVENTS",
@@ -85,8 +97,8 @@ LineKind = Literal["PRODUCT", "CHARGE"]
 class ReturnLine(Part):
     """Goods or money of one line that comes back."""
 
-    line_id: Text = Field(description="The line of the order, or of the return where there is no order.")
-    sku: Text = Field(description="What is sold; on a charge, its code.")
+    line_id: Name = Field(description="The line of the order, or of the return where there is no order.")
+    sku: Name = Field(description="What is sold; on a charge, its code.")
     kind: LineKind = Field(description="Whether the line is goods or a charge.")
     location_id: Text = Field(description="The place that receives it; empty if none does.")
     quantity: Long | None = Field(
@@ -101,8 +113,8 @@ class ReturnLine(Part):
 class RejectedUnits(Part):
     """Units of one line that a place cannot provide."""
 
-    line_id: Text = Field(description="The line, unique in its order.")
-    sku: Text = Field(description="What is sold; on a charge, its code.")
+    line_id: Name = Field(description="The line, unique in its order.")
+    sku: Name = Field(description="What is sold; on a charge, its code.")
     location_id: Text = Field(description="The place that cannot provide them.")
     quantity: Long | None = Field(
         default=None, description="Units; null where that is not known, and counted as such."
@@ -113,8 +125,8 @@ class RejectedUnits(Part):
 class LineUnits(Part):
     """Units of one line at one place."""
 
-    line_id: Text = Field(description="The line, unique in its order.")
-    sku: Text = Field(description="What is sold; on a charge, its code.")
+    line_id: Name = Field(description="The line, unique in its order.")
+    sku: Name = Field(description="What is sold; on a charge, its code.")
     location_id: Text = Field(description="The place that keeps, sends or hands out the units.")
     quantity: Long | None = Field(
         default=None, description="Units; null where that is not known, and counted as such."
@@ -124,14 +136,14 @@ class LineUnits(Part):
 class SubstitutedLine(Part):
     """A line and the one that stands for it."""
 
-    line_id: Text = Field(description="The line, unique in its order.")
-    sku: Text = Field(description="What was ordered.")
+    line_id: Name = Field(description="The line, unique in its order.")
+    sku: Name = Field(description="What was ordered.")
     location_id: Text = Field(description="The place that substitutes it; empty if none does.")
     quantity: Long | None = Field(
         default=None, description="Units; null where that is not known, and counted as such."
     )
-    substitute_line_id: Text = Field(description="The line that stands for it.")
-    substitute_sku: Text = Field(description="What the customer gets instead.")
+    substitute_line_id: Name = Field(description="The line that stands for it.")
+    substitute_sku: Name = Field(description="What the customer gets instead.")
 
 
 class Delivery(Part):
@@ -153,8 +165,8 @@ Fulfilment = Literal["CARRY_OUT", "SHIP", "PICKUP"]
 class OrderLine(Part):
     """One line of an order as it was sold."""
 
-    line_id: Text = Field(description="The line, unique in its order.")
-    sku: Text = Field(description="What is sold; on a charge, its code.")
+    line_id: Name = Field(description="The line, unique in its order.")
+    sku: Name = Field(description="What is sold; on a charge, its code.")
     kind: LineKind = Field(description="Whether the line is goods or a charge.")
     fulfilment: Fulfilment = Field(
         description="How the customer gets it; only products carried out move stock at the sale."
@@ -173,14 +185,14 @@ class ReleasedUnits(Part):
     """Units that a place need not keep any more."""
 
     location_id: Text = Field(description="The place that kept them.")
-    quantity: Long = Field(description="Units released; above 0.")
+    quantity: Long = Field(description="Units released.")
 
 
 class CancelledLine(Part):
     """What is cancelled of one line."""
 
-    line_id: Text = Field(description="The line, unique in its order.")
-    sku: Text = Field(description="What is sold; on a charge, its code.")
+    line_id: Name = Field(description="The line, unique in its order.")
+    sku: Name = Field(description="What is sold; on a charge, its code.")
     kind: LineKind = Field(description="Whether the line is goods or a charge.")
     location_id: Text = Field(description="The place it would have been carried out of; empty otherwise.")
     quantity: Long | None = Field(
@@ -199,8 +211,8 @@ class CancelledLine(Part):
 class DispositionedLine(Part):
     """What becomes of units of one line."""
 
-    line_id: Text = Field(description="The line of the order, or of the return where there is no order.")
-    sku: Text = Field(description="What is sold; on a charge, its code.")
+    line_id: Name = Field(description="The line of the order, or of the return where there is no order.")
+    sku: Name = Field(description="What is sold; on a charge, its code.")
     kind: LineKind = Field(description="Whether the line is goods or a charge.")
     location_id: Text = Field(description="The place that receives it; empty if none does.")
     quantity: Long | None = Field(
@@ -275,8 +287,8 @@ class ExchangeLinked(BookedEvent):
     record: ClassVar[str] = "ExchangeLinked"
     topic: ClassVar[str] = "returns"
 
-    return_id: Text = Field(description="The return, by the number that was given to it.")
-    order_id: Text | None = Field(
+    return_id: Name = Field(description="The return, by the number that was given to it.")
+    order_id: Name | None = Field(
         default=None, description="The order that it concerns; null where that is not known."
     )
     order_channel: Text | None = Field(
@@ -293,7 +305,7 @@ class ExchangeLinked(BookedEvent):
         default_factory=list,
         description="All ways in which the customer is known here; empty for a shopper who stayed unknown.",
     )
-    exchange_order_id: Text = Field(description="The order that the customer placed instead.")
+    exchange_order_id: Name = Field(description="The order that the customer placed instead.")
     lines: list[ReturnLine] = Field(description="What is exchanged.")
 
 
@@ -327,7 +339,7 @@ class LineRejected(BookedEvent):
     record: ClassVar[str] = "LineRejected"
     topic: ClassVar[str] = "orders"
 
-    order_id: Text = Field(description="The order, by the number that its channel gave it.")
+    order_id: Name = Field(description="The order, by the number that its channel gave it.")
     order_channel: Text = Field(description="The channel in which the order was placed.")
     order_business_date: Date = Field(description="The book day on which the order was placed.")
     order_location_id: Text = Field(
@@ -343,7 +355,7 @@ class LineSourced(BookedEvent):
     record: ClassVar[str] = "LineSourced"
     topic: ClassVar[str] = "orders"
 
-    order_id: Text = Field(description="The order, by the number that its channel gave it.")
+    order_id: Name = Field(description="The order, by the number that its channel gave it.")
     order_channel: Text = Field(description="The channel in which the order was placed.")
     order_business_date: Date = Field(description="The book day on which the order was placed.")
     order_location_id: Text = Field(
@@ -361,7 +373,7 @@ class LineSubstituted(BookedEvent):
     record: ClassVar[str] = "LineSubstituted"
     topic: ClassVar[str] = "orders"
 
-    order_id: Text = Field(description="The order, by the number that its channel gave it.")
+    order_id: Name = Field(description="The order, by the number that its channel gave it.")
     order_channel: Text = Field(description="The channel in which the order was placed.")
     order_business_date: Date = Field(description="The book day on which the order was placed.")
     order_location_id: Text = Field(
@@ -394,7 +406,7 @@ class OrderDetailsChanged(BookedEvent):
     record: ClassVar[str] = "OrderDetailsChanged"
     topic: ClassVar[str] = "orders"
 
-    order_id: Text = Field(description="The order, by the number that its channel gave it.")
+    order_id: Name = Field(description="The order, by the number that its channel gave it.")
     order_channel: Text = Field(description="The channel in which the order was placed.")
     order_business_date: Date = Field(description="The book day on which the order was placed.")
     order_location_id: Text = Field(
@@ -418,7 +430,7 @@ class OrderHeld(BookedEvent):
     record: ClassVar[str] = "OrderHeld"
     topic: ClassVar[str] = "orders"
 
-    order_id: Text = Field(description="The order, by the number that its channel gave it.")
+    order_id: Name = Field(description="The order, by the number that its channel gave it.")
     order_channel: Text = Field(description="The channel in which the order was placed.")
     order_business_date: Date = Field(description="The book day on which the order was placed.")
     order_location_id: Text = Field(
@@ -434,7 +446,7 @@ class OrderLineAdded(BookedEvent):
     record: ClassVar[str] = "OrderLineAdded"
     topic: ClassVar[str] = "orders"
 
-    order_id: Text = Field(description="The order, by the number that its channel gave it.")
+    order_id: Name = Field(description="The order, by the number that its channel gave it.")
     order_channel: Text = Field(description="The channel in which the order was placed.")
     order_business_date: Date = Field(description="The book day on which the order was placed.")
     order_location_id: Text = Field(
@@ -450,7 +462,7 @@ class OrderLineCancelled(BookedEvent):
     record: ClassVar[str] = "OrderLineCancelled"
     topic: ClassVar[str] = "orders"
 
-    order_id: Text = Field(description="The order, by the number that its channel gave it.")
+    order_id: Name = Field(description="The order, by the number that its channel gave it.")
     order_channel: Text = Field(description="The channel in which the order was placed.")
     order_business_date: Date = Field(description="The book day on which the order was placed.")
     order_location_id: Text = Field(
@@ -466,7 +478,7 @@ class OrderPlaced(BookedEvent):
     record: ClassVar[str] = "OrderPlaced"
     topic: ClassVar[str] = "orders"
 
-    order_id: Text = Field(description="The order, by the number that its channel gave it.")
+    order_id: Name = Field(description="The order, by the number that its channel gave it.")
     order_channel: Text = Field(description="The channel in which the order was placed.")
     order_business_date: Date = Field(description="The book day on which the order was placed.")
     order_location_id: Text = Field(
@@ -493,7 +505,7 @@ class OrderReleased(BookedEvent):
     record: ClassVar[str] = "OrderReleased"
     topic: ClassVar[str] = "orders"
 
-    order_id: Text = Field(description="The order, by the number that its channel gave it.")
+    order_id: Name = Field(description="The order, by the number that its channel gave it.")
     order_channel: Text = Field(description="The channel in which the order was placed.")
     order_business_date: Date = Field(description="The book day on which the order was placed.")
     order_location_id: Text = Field(
@@ -509,14 +521,14 @@ class ParcelDelivered(BookedEvent):
     record: ClassVar[str] = "ParcelDelivered"
     topic: ClassVar[str] = "orders"
 
-    order_id: Text = Field(description="The order, by the number that its channel gave it.")
+    order_id: Name = Field(description="The order, by the number that its channel gave it.")
     order_channel: Text = Field(description="The channel in which the order was placed.")
     order_business_date: Date = Field(description="The book day on which the order was placed.")
     order_location_id: Text = Field(
         default="", description="The place that sold the order; empty if none did."
     )
     currency: Currency = Field(description="ISO 4217 code of every amount in the event.")
-    parcel_id: Text = Field(description="The parcel.")
+    parcel_id: Name = Field(description="The parcel.")
     lines: list[LineUnits] = Field(description="What was in it, and the place it had left.")
 
 
@@ -526,14 +538,14 @@ class ParcelShipped(BookedEvent):
     record: ClassVar[str] = "ParcelShipped"
     topic: ClassVar[str] = "orders"
 
-    order_id: Text = Field(description="The order, by the number that its channel gave it.")
+    order_id: Name = Field(description="The order, by the number that its channel gave it.")
     order_channel: Text = Field(description="The channel in which the order was placed.")
     order_business_date: Date = Field(description="The book day on which the order was placed.")
     order_location_id: Text = Field(
         default="", description="The place that sold the order; empty if none did."
     )
     currency: Currency = Field(description="ISO 4217 code of every amount in the event.")
-    parcel_id: Text = Field(description="The parcel.")
+    parcel_id: Name = Field(description="The parcel.")
     carrier: Text | None = Field(default=None, description="Who carries it; open.")
     tracking: Text | None = Field(default=None, description="The carrier's number for it.")
     lines: list[LineUnits] = Field(description="What is in it, and the place it left.")
@@ -545,14 +557,14 @@ class PaymentAuthorized(BookedEvent):
     record: ClassVar[str] = "PaymentAuthorized"
     topic: ClassVar[str] = "orders"
 
-    order_id: Text = Field(description="The order, by the number that its channel gave it.")
+    order_id: Name = Field(description="The order, by the number that its channel gave it.")
     order_channel: Text = Field(description="The channel in which the order was placed.")
     order_business_date: Date = Field(description="The book day on which the order was placed.")
     order_location_id: Text = Field(
         default="", description="The place that sold the order; empty if none did."
     )
     currency: Currency = Field(description="ISO 4217 code of every amount in the event.")
-    payment_id: Text = Field(description="The payment, the same over its authorisation, capture and voiding.")
+    payment_id: Name = Field(description="The payment, the same over its authorisation, capture and voiding.")
     method: Text = Field(description="How it is paid, such as card or gift-card; open.")
     amount_minor: Long | None = Field(
         default=None, description="What is promised. In minor units; null where that is not known."
@@ -565,14 +577,14 @@ class PaymentCaptured(BookedEvent):
     record: ClassVar[str] = "PaymentCaptured"
     topic: ClassVar[str] = "orders"
 
-    order_id: Text = Field(description="The order, by the number that its channel gave it.")
+    order_id: Name = Field(description="The order, by the number that its channel gave it.")
     order_channel: Text = Field(description="The channel in which the order was placed.")
     order_business_date: Date = Field(description="The book day on which the order was placed.")
     order_location_id: Text = Field(
         default="", description="The place that sold the order; empty if none did."
     )
     currency: Currency = Field(description="ISO 4217 code of every amount in the event.")
-    payment_id: Text = Field(description="The payment, the same over its authorisation, capture and voiding.")
+    payment_id: Name = Field(description="The payment, the same over its authorisation, capture and voiding.")
     method: Text = Field(description="How it is paid, such as card or gift-card; open.")
     amount_minor: Long | None = Field(
         default=None, description="What was taken. In minor units; null where that is not known."
@@ -585,14 +597,14 @@ class PaymentVoided(BookedEvent):
     record: ClassVar[str] = "PaymentVoided"
     topic: ClassVar[str] = "orders"
 
-    order_id: Text = Field(description="The order, by the number that its channel gave it.")
+    order_id: Name = Field(description="The order, by the number that its channel gave it.")
     order_channel: Text = Field(description="The channel in which the order was placed.")
     order_business_date: Date = Field(description="The book day on which the order was placed.")
     order_location_id: Text = Field(
         default="", description="The place that sold the order; empty if none did."
     )
     currency: Currency = Field(description="ISO 4217 code of every amount in the event.")
-    payment_id: Text = Field(description="The payment, the same over its authorisation, capture and voiding.")
+    payment_id: Name = Field(description="The payment, the same over its authorisation, capture and voiding.")
     method: Text = Field(description="How it is paid, such as card or gift-card; open.")
     amount_minor: Long | None = Field(
         default=None, description="What is promised no more. In minor units; null where that is not known."
@@ -605,7 +617,7 @@ class PickupCollected(BookedEvent):
     record: ClassVar[str] = "PickupCollected"
     topic: ClassVar[str] = "orders"
 
-    order_id: Text = Field(description="The order, by the number that its channel gave it.")
+    order_id: Name = Field(description="The order, by the number that its channel gave it.")
     order_channel: Text = Field(description="The channel in which the order was placed.")
     order_business_date: Date = Field(description="The book day on which the order was placed.")
     order_location_id: Text = Field(
@@ -624,7 +636,7 @@ class PickupLapsed(BookedEvent):
     record: ClassVar[str] = "PickupLapsed"
     topic: ClassVar[str] = "orders"
 
-    order_id: Text = Field(description="The order, by the number that its channel gave it.")
+    order_id: Name = Field(description="The order, by the number that its channel gave it.")
     order_channel: Text = Field(description="The channel in which the order was placed.")
     order_business_date: Date = Field(description="The book day on which the order was placed.")
     order_location_id: Text = Field(
@@ -640,7 +652,7 @@ class PickupReady(BookedEvent):
     record: ClassVar[str] = "PickupReady"
     topic: ClassVar[str] = "orders"
 
-    order_id: Text = Field(description="The order, by the number that its channel gave it.")
+    order_id: Name = Field(description="The order, by the number that its channel gave it.")
     order_channel: Text = Field(description="The channel in which the order was placed.")
     order_business_date: Date = Field(description="The book day on which the order was placed.")
     order_location_id: Text = Field(
@@ -656,7 +668,7 @@ class ProductDescribed(Event):
     record: ClassVar[str] = "ProductDescribed"
     topic: ClassVar[str] = "products"
 
-    sku: Text = Field(description="The product, as every other event names it.")
+    sku: Name = Field(description="The product, as every other event names it.")
     name: Text = Field(description="What people call it.")
     brand: Text | None = Field(default=None, description="Its brand.")
     category: Text | None = Field(default=None, description="What it is sold among.")
@@ -670,11 +682,11 @@ class RefundIssued(BookedEvent):
     record: ClassVar[str] = "RefundIssued"
     topic: ClassVar[str] = "orders"
 
-    refund_id: Text = Field(description="The refund, by the number that was given to it.")
-    return_id: Text | None = Field(
+    refund_id: Name = Field(description="The refund, by the number that was given to it.")
+    return_id: Name | None = Field(
         default=None, description="The return that it pays for; null if there is none."
     )
-    order_id: Text | None = Field(
+    order_id: Name | None = Field(
         default=None, description="The order that it concerns; null where that is not known."
     )
     order_channel: Text | None = Field(
@@ -704,11 +716,11 @@ class RefundReversed(BookedEvent):
     record: ClassVar[str] = "RefundReversed"
     topic: ClassVar[str] = "orders"
 
-    refund_id: Text = Field(description="The refund, by the number that was given to it.")
-    return_id: Text | None = Field(
+    refund_id: Name = Field(description="The refund, by the number that was given to it.")
+    return_id: Name | None = Field(
         default=None, description="The return that it pays for; null if there is none."
     )
-    order_id: Text | None = Field(
+    order_id: Name | None = Field(
         default=None, description="The order that it concerns; null where that is not known."
     )
     order_channel: Text | None = Field(
@@ -738,8 +750,8 @@ class ReservationExpired(Event):
     record: ClassVar[str] = "ReservationExpired"
     topic: ClassVar[str] = "stock"
 
-    reservation_id: Text = Field(description="The reservation, the same from its making to its end.")
-    sku: Text = Field(description="What is sold; on a charge, its code.")
+    reservation_id: Name = Field(description="The reservation, the same from its making to its end.")
+    sku: Name = Field(description="What is sold; on a charge, its code.")
     location_id: Text = Field(description="The place whose stock it is.")
 
 
@@ -749,8 +761,8 @@ class ReservationMade(Event):
     record: ClassVar[str] = "ReservationMade"
     topic: ClassVar[str] = "stock"
 
-    reservation_id: Text = Field(description="The reservation, the same from its making to its end.")
-    sku: Text = Field(description="What is sold; on a charge, its code.")
+    reservation_id: Name = Field(description="The reservation, the same from its making to its end.")
+    sku: Name = Field(description="What is sold; on a charge, its code.")
     location_id: Text = Field(description="The place whose stock it is.")
     quantity: Long = Field(description="Units set aside.")
     expires_at: Time | None = Field(
@@ -764,8 +776,8 @@ class ReservationReleased(Event):
     record: ClassVar[str] = "ReservationReleased"
     topic: ClassVar[str] = "stock"
 
-    reservation_id: Text = Field(description="The reservation, the same from its making to its end.")
-    sku: Text = Field(description="What is sold; on a charge, its code.")
+    reservation_id: Name = Field(description="The reservation, the same from its making to its end.")
+    sku: Name = Field(description="What is sold; on a charge, its code.")
     location_id: Text = Field(description="The place whose stock it is.")
 
 
@@ -777,8 +789,8 @@ class ReturnDispositioned(BookedEvent):
     record: ClassVar[str] = "ReturnDispositioned"
     topic: ClassVar[str] = "returns"
 
-    return_id: Text = Field(description="The return, by the number that was given to it.")
-    order_id: Text | None = Field(
+    return_id: Name = Field(description="The return, by the number that was given to it.")
+    order_id: Name | None = Field(
         default=None, description="The order that it concerns; null where that is not known."
     )
     order_channel: Text | None = Field(
@@ -804,8 +816,8 @@ class ReturnReceived(BookedEvent):
     record: ClassVar[str] = "ReturnReceived"
     topic: ClassVar[str] = "returns"
 
-    return_id: Text = Field(description="The return, by the number that was given to it.")
-    order_id: Text | None = Field(
+    return_id: Name = Field(description="The return, by the number that was given to it.")
+    order_id: Name | None = Field(
         default=None, description="The order that it concerns; null where that is not known."
     )
     order_channel: Text | None = Field(
@@ -831,8 +843,8 @@ class ReturnRequested(BookedEvent):
     record: ClassVar[str] = "ReturnRequested"
     topic: ClassVar[str] = "returns"
 
-    return_id: Text = Field(description="The return, by the number that was given to it.")
-    order_id: Text | None = Field(
+    return_id: Name = Field(description="The return, by the number that was given to it.")
+    order_id: Name | None = Field(
         default=None, description="The order that it concerns; null where that is not known."
     )
     order_channel: Text | None = Field(
@@ -858,7 +870,7 @@ class SafetyStockSet(Event):
     record: ClassVar[str] = "SafetyStockSet"
     topic: ClassVar[str] = "stock"
 
-    sku: Text = Field(description="What is sold; on a charge, its code.")
+    sku: Name = Field(description="What is sold; on a charge, its code.")
     location_id: Text = Field(description="The place whose stock it is.")
     quantity: Long = Field(description="Units kept back from now on.")
 
@@ -869,7 +881,7 @@ class StockAdjusted(Event):
     record: ClassVar[str] = "StockAdjusted"
     topic: ClassVar[str] = "stock"
 
-    sku: Text = Field(description="What is sold; on a charge, its code.")
+    sku: Name = Field(description="What is sold; on a charge, its code.")
     location_id: Text = Field(description="The place whose stock it is.")
     quantity: Long = Field(description="Units more, or less if negative.")
     reference: Text | None = Field(default=None, description="The paper or the number it was booked under.")
@@ -882,9 +894,9 @@ class StockAlertCancelled(Event):
     record: ClassVar[str] = "StockAlertCancelled"
     topic: ClassVar[str] = "customers"
 
-    alert_id: Text = Field(description="The alert.")
+    alert_id: Name = Field(description="The alert.")
     reference: CustomerReference = Field(description="Who was to be told.")
-    sku: Text = Field(description="What was wanted.")
+    sku: Name = Field(description="What was wanted.")
     location_id: Text = Field(default="", description="Where it was wanted; empty for anywhere.")
 
 
@@ -894,9 +906,9 @@ class StockAlertRequested(Event):
     record: ClassVar[str] = "StockAlertRequested"
     topic: ClassVar[str] = "customers"
 
-    alert_id: Text = Field(description="The alert.")
+    alert_id: Name = Field(description="The alert.")
     reference: CustomerReference = Field(description="Who is to be told.")
-    sku: Text = Field(description="What is wanted.")
+    sku: Name = Field(description="What is wanted.")
     location_id: Text = Field(default="", description="Where it is wanted; empty for anywhere.")
     language: Text | None = Field(default=None, description="BCP 47 tag of the language to tell it in.")
     expires_at: Time | None = Field(
@@ -910,7 +922,7 @@ class StockCounted(Event):
     record: ClassVar[str] = "StockCounted"
     topic: ClassVar[str] = "stock"
 
-    sku: Text = Field(description="What is sold; on a charge, its code.")
+    sku: Name = Field(description="What is sold; on a charge, its code.")
     location_id: Text = Field(description="The place whose stock it is.")
     quantity: Long = Field(description="Units counted.")
     reference: Text | None = Field(default=None, description="The paper or the number it was booked under.")
@@ -922,7 +934,7 @@ class StockReceived(Event):
     record: ClassVar[str] = "StockReceived"
     topic: ClassVar[str] = "stock"
 
-    sku: Text = Field(description="What is sold; on a charge, its code.")
+    sku: Name = Field(description="What is sold; on a charge, its code.")
     location_id: Text = Field(description="The place whose stock it is.")
     quantity: Long = Field(description="Units that came in.")
     reference: Text | None = Field(default=None, description="The paper or the number it was booked under.")
@@ -936,7 +948,7 @@ class TransactionVoided(BookedEvent):
     record: ClassVar[str] = "TransactionVoided"
     topic: ClassVar[str] = "orders"
 
-    order_id: Text = Field(description="The order, by the number that its channel gave it.")
+    order_id: Name = Field(description="The order, by the number that its channel gave it.")
     order_channel: Text = Field(description="The channel in which the order was placed.")
     order_business_date: Date = Field(description="The book day on which the order was placed.")
     order_location_id: Text = Field(
@@ -953,8 +965,8 @@ class TransferClosed(Event):
     record: ClassVar[str] = "TransferClosed"
     topic: ClassVar[str] = "stock"
 
-    transfer_id: Text = Field(description="The transfer between two places.")
-    sku: Text = Field(description="What is sold; on a charge, its code.")
+    transfer_id: Name = Field(description="The transfer between two places.")
+    sku: Name = Field(description="What is sold; on a charge, its code.")
     location_id: Text = Field(description="The place they were to arrive at.")
     quantity: Long = Field(description="Units that are given up.")
 
@@ -965,8 +977,8 @@ class TransferReceived(Event):
     record: ClassVar[str] = "TransferReceived"
     topic: ClassVar[str] = "stock"
 
-    transfer_id: Text = Field(description="The transfer between two places.")
-    sku: Text = Field(description="What is sold; on a charge, its code.")
+    transfer_id: Name = Field(description="The transfer between two places.")
+    sku: Name = Field(description="What is sold; on a charge, its code.")
     location_id: Text = Field(description="The place they arrived at.")
     origin_id: Text = Field(description="The place they came from.")
     received: Long = Field(description="Units that arrived.")
@@ -979,8 +991,8 @@ class TransferShipped(Event):
     record: ClassVar[str] = "TransferShipped"
     topic: ClassVar[str] = "stock"
 
-    transfer_id: Text = Field(description="The transfer between two places.")
-    sku: Text = Field(description="What is sold; on a charge, its code.")
+    transfer_id: Name = Field(description="The transfer between two places.")
+    sku: Name = Field(description="What is sold; on a charge, its code.")
     location_id: Text = Field(description="The place they left.")
     destination_id: Text = Field(description="The place they go to.")
     quantity: Long = Field(description="Units that left.")

@@ -23,6 +23,7 @@ __all__ = [
     "Event",
     "Int",
     "Long",
+    "Name",
     "Number",
     "Part",
     "Text",
@@ -86,6 +87,7 @@ def _text(text: str) -> str:
 
 
 Text = Annotated[str, AfterValidator(_text)]
+Name = Annotated[str, Field(min_length=1), AfterValidator(_text)]
 Uuid = Annotated[str, BeforeValidator(_uuid)]
 Int = Annotated[int, Field(ge=-(1 << 31), lt=1 << 31)]
 Long = Annotated[int, Field(ge=-(1 << 63), lt=1 << 63)]

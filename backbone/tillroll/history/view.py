@@ -1,5 +1,6 @@
 """What a projection makes of a slice of history: every row of its views, without a store."""
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -66,6 +67,10 @@ class History:
         return [each.past() for each in folds]
 
 
+SHARE = 0.5
+"""Of events that may fail before it is the handler: who asks about the past changes nothing, and is told of failures."""
+
+
 class Fold:
     """One projection over a whole history, chunk by chunk.
 
@@ -74,7 +79,7 @@ class Fold:
 
     def __init__(self, projection: type[Projection], contract: Contract):
         self._projection, self._folder = projection, Folder(projection(), contract)
-        self._budget = FailureBudget()
+        self._budget = FailureBudget(most=math.inf, share=SHARE)
         self._parts: list[tuple[int, Folded]] = []
 
     def take(self, chunk: Chunk) -> None:

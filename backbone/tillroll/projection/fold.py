@@ -10,7 +10,7 @@ import polars as pl
 
 from tillroll.contract.envelope import UUID_TEXT
 from tillroll.contract.registry import Contract
-from tillroll.errors import HandlerFailed, TooManyFailures
+from tillroll.errors import EventUnfit, TooManyFailures
 from tillroll.log.decode import Decoded, Reject, decode_records
 from tillroll.log.port import Batch, Position
 from tillroll.log.records import RECORD_FRAME
@@ -25,7 +25,10 @@ __all__ = ["EVENT", "Failure", "FailureBudget", "Folded", "Folder", "Traced", "c
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """An event that could not be applied: where it stands and why; it becomes a dead letter."""
+    """An event that could not be applied: where it stands and why; it becomes a dead letter.
+
+    of_handler: whether it may be the handler that is wrong; of bytes that are no event, say, it cannot be.
+    """
 
     position: Position
     record: str | None
@@ -34,6 +37,7 @@ class Failure:
     message: str
     traceback: str
     value: bytes | None = None
+    of_handler: bool = True
 
 
 @dataclass
@@ -75,23 +79,26 @@ class FailureBudget:
 
     More than 100 failures, or more than 1 % of the events (once there are enough of them to tell), among
     the last 10,000 events or the current batch, whichever is more, and it is the handler (design.md 5).
+    known: failures that are known not to be, in addition. most, share: other numbers for who only asks.
     """
 
     MOST, SHARE, WINDOW, FEW = 100, 0.01, 10_000, 10
 
-    def __init__(self) -> None:
+    def __init__(self, known: int = 0, most: float = MOST, share: float = SHARE) -> None:
+        self._known, self._most, self._share = known, most, share
         self._events = self._failures = 0.0
 
     def spend(self, events: int, failures: Sequence[Failure], projection: str) -> None:
         """Count them in; raises TooManyFailures, naming the first failure, when the budget is gone.
 
-        Bytes that were no event never met a handler, so they say nothing about it.
+        What never met a handler, or is the event's own fault, says nothing about it.
         """
-        failures = [failure for failure in failures if failure.record is not None]
+        failures = [failure for failure in failures if failure.of_handler]
         keep = max(0.0, 1 - events / self.WINDOW)
         self._events = self._events * keep + events
         self._failures = self._failures * keep + len(failures)
-        if failures and self._failures > min(self.MOST, max(self.FEW, self.SHARE * self._events)):
+        allowed = min(self._most, max(self.FEW, self._share * self._events)) + self._known
+        if failures and self._failures > allowed:
             first = failures[0]
             raise TooManyFailures(
                 f"{projection}: {len(failures)} of {events} events failed, the first at {first.position.topic}/"
@@ -149,7 +156,7 @@ class Folder:
     def unstorable(self, record: str, event: pl.DataFrame, batches: Sequence[Batch]) -> Failure:
         """The failure of an event (a frame of one row) whose values the store cannot hold."""
         reason = "a value that the store cannot hold: NUL in a text, a number or a date out of range"
-        return _failed(HandlerFailed(reason), record, event, batches)
+        return _failed(EventUnfit(reason), record, event, batches)
 
     def _applied(
         self,
@@ -163,15 +170,18 @@ class Folder:
             return
         try:
             yield self._void(events, batches, gone) if record == VOID else self._handle(record, events, 1)
+            return
         except BaseException as error:  # a handler may raise anything
             if isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
                 raise  # it is the user who interrupts
             if len(events) == 1:
                 failures.append(_failed(error, record, events, batches))
                 return
-            half = len(events) // 2
-            yield from self._applied(record, events[:half], batches, gone, failures)
-            yield from self._applied(record, events[half:], batches, gone, failures)
+        half = (
+            len(events) // 2
+        )  # outside of `except`, or what fails there would be told with all that failed before
+        yield from self._applied(record, events[:half], batches, gone, failures)
+        yield from self._applied(record, events[half:], batches, gone, failures)
 
     def trace(self, decoded: Decoded, batches: Sequence[Batch]) -> Iterator[Traced]:
         """Every row that handlers give, before it is reduced, with the event that it stems from.
@@ -237,13 +247,15 @@ class Folder:
             "_offset",
             "_recorded_at",
             pl.lit(None, pl.Binary).alias("key"),
-            pl.col("event").str.decode("base64", strict=True).alias("value"),
+            pl.col("event").str.decode("base64", strict=False).alias("value"),
         ).match_to_schema(RECORD_FRAME)
+        if records["value"].null_count():
+            raise EventUnfit("what the void quotes is no Base64")
         decoded = decode_records(records, batches, self._contract, {*self._projection.records(), VOID})
         if decoded.rejects:
-            raise HandlerFailed(f"an event that the void names cannot be read: {decoded.rejects[0].reason}")
+            raise EventUnfit(f"an event that the void names cannot be read: {decoded.rejects[0].reason}")
         if VOID in decoded.frames:
-            raise HandlerFailed(
+            raise EventUnfit(
                 f"the void names another void ({decoded.frames[VOID]['event_id'][0]}), and a void is final: publish what "
                 "that one took back again, under event_ids of their own"
             )
@@ -251,7 +263,7 @@ class Folder:
             told = frame.with_columns(_IDENTITY)
             other = told.join(named.with_columns(_IDENTITY), on=("_batch", "_offset", "event_id"), how="anti")
             if len(other):
-                raise HandlerFailed(f"the void gives event {other['event_id'][0]} under another event_id")
+                raise EventUnfit(f"the void gives event {other['event_id'][0]} under another event_id")
             fresh = (
                 ~told["event_id"].is_in(list(gone)) & told["event_id"].is_first_distinct() & ~told["training"]
             )
@@ -296,7 +308,7 @@ def combine(projection: type[Projection], parts: Iterable[Folded]) -> Folded:
 
 
 def _rejected(reject: Reject) -> Failure:
-    return Failure(reject.position, None, None, "MalformedEvent", reject.reason, "", reject.value)
+    return Failure(reject.position, None, None, "MalformedEvent", reject.reason, "", reject.value, False)
 
 
 def _failed(error: BaseException, record: str, event: pl.DataFrame, batches: Sequence[Batch]) -> Failure:
@@ -304,7 +316,10 @@ def _failed(error: BaseException, record: str, event: pl.DataFrame, batches: Seq
     position = Position(batch.topic, batch.partition, event["_offset"][0])
     trace = _storable("".join(traceback.format_exception(error)))
     message = _storable(_message(error))
-    return Failure(position, record, event["event_id"][0], type(error).__name__, message, trace)
+    of_handler = not isinstance(error, EventUnfit)
+    return Failure(
+        position, record, event["event_id"][0], type(error).__name__, message, trace, None, of_handler
+    )
 
 
 def _message(error: BaseException) -> str:

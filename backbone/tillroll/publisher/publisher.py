@@ -62,7 +62,7 @@ class Publisher:
         routed: dict[TopicPartition, list[Record]] = {}
         order: list[TopicPartition] = []
         for event in events:
-            topic, key, value = to_wire(hashed(event, self._key), self._contract)
+            topic, key, value = to_wire(hashed(event, self._key, self._contract), self._contract)
             origin = TopicPartition(topic, partition_of(key, self._partitions[topic]))
             routed.setdefault(origin, []).append(Record(key, value, event.event_id))
             order.append(origin)

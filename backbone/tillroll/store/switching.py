@@ -35,7 +35,8 @@ def switch(
 ) -> int:
     """Point readers' views from `old` to `new`; `also` runs in the same transaction. How many tries it took.
 
-    Grants, owner and comments of a view go over to the view of the same name. Raises TillrollError, nothing
+    Grants, owner, options and comments of a view, and of its columns, go over to the view of the same name; an owner
+    who is not us may read the new tables, as the view needs. Raises TillrollError, nothing
     being changed, where somebody else's view depends on one of ours, or readers never make room.
     """
     end, tries = time.monotonic() + patience, 0
@@ -71,22 +72,33 @@ def replace_views(connection: Connection, old: type[Projection] | None, new: typ
     names = set(view_names(new))
     for view in kept:
         if view.name in names:
-            _restore(connection, view)
+            _restore(connection, view, new.schema())
 
 
 @dataclass(frozen=True, slots=True)
 class _View:
-    """What belongs to a view beside its text. grants: (privilege, column or '', grantee or '' = public, grantable)."""
+    """What belongs to a view beside its text. grants: (privilege, column or '', grantee or '' = public, grantable).
+
+    options: as ``security_barrier=true``. comments: by column, '' = the view's own.
+    """
 
     name: str
     owner: str
-    comment: str | None
+    ours: bool
+    options: tuple[str, ...]
+    comments: tuple[tuple[str, str], ...]
     grants: tuple[tuple[str, str, str, bool], ...]
 
 
 _VIEW = """
-    select c.oid, pg_get_userbyid(c.relowner), obj_description(c.oid, 'pg_class') from pg_class c
+    select c.oid, pg_get_userbyid(c.relowner), pg_get_userbyid(c.relowner) = current_user, coalesce(c.reloptions, '{}')
+      from pg_class c
      where c.oid = to_regclass(quote_ident(%s)) and c.relkind = 'v'"""
+
+_COMMENTS = """
+    select coalesce(a.attname, ''), d.description
+      from pg_description d left join pg_attribute a on a.attrelid = d.objoid and a.attnum = d.objsubid and a.attnum > 0
+     where d.objoid = %s and d.classoid = 'pg_class'::regclass"""
 
 _GRANTS = """
     select g.privilege_type, '', case when g.grantee = 0 then '' else pg_get_userbyid(g.grantee) end, g.is_grantable
@@ -102,12 +114,15 @@ def _properties(connection: Connection, names: Sequence[str]) -> list[_View]:
     for name in names:
         row = connection.execute(_VIEW, [name]).fetchone()
         if row is not None:
-            grants = connection.execute(_GRANTS, {"oid": row[0]}).fetchall()
-            found.append(_View(name, row[1], row[2], tuple((str(p), c, g, o) for p, c, g, o in grants)))
+            oid, owner, ours, options = row
+            grants = connection.execute(_GRANTS, {"oid": oid}).fetchall()
+            comments = connection.execute(_COMMENTS, [oid]).fetchall()
+            given = tuple((str(p), c, g, o) for p, c, g, o in grants)
+            found.append(_View(name, owner, ours, tuple(options), tuple((c, t) for c, t in comments), given))
     return found
 
 
-def _restore(connection: Connection, view: _View) -> None:
+def _restore(connection: Connection, view: _View, schema: str) -> None:
     name = quoted(view.name)
     for privilege, column, grantee, grantable in view.grants:
         if column and not _has_column(connection, view.name, column):
@@ -116,12 +131,25 @@ def _restore(connection: Connection, view: _View) -> None:
         to = quoted(grantee) if grantee else "public"
         option = " with grant option" if grantable else ""
         connection.execute(f"grant {privilege}{of} on {name} to {to}{option}".encode())
-    if view.comment is not None:
-        text = psycopg.sql.Literal(view.comment).as_string(connection)
-        connection.execute(f"comment on view {name} is {text}".encode())
+    for column, comment in view.comments:
+        if column and not _has_column(connection, view.name, column):
+            continue
+        of = f"column {name}.{quoted(column)}" if column else f"view {name}"
+        text = psycopg.sql.Literal(comment).as_string(connection)
+        connection.execute(f"comment on {of} is {text}".encode())
+    if view.options:
+        connection.execute(f"alter view {name} set ({', '.join(view.options)})".encode())
+    if not view.ours:
+        _hand_over(connection, view, schema)
+
+
+def _hand_over(connection: Connection, view: _View, schema: str) -> None:
+    """To its owner, by whose rights a view reads its tables."""
+    owner = quoted(view.owner)
     connection.execute(
-        f"do $do$ begin if current_user <> {psycopg.sql.Literal(view.owner).as_string(connection)} then "
-        f"alter view {name} owner to {quoted(view.owner)}; end if; end $do$".encode()
+        f"grant usage on schema {quoted(schema)} to {owner}; "
+        f"grant select on all tables in schema {quoted(schema)} to {owner}; "
+        f"alter view {quoted(view.name)} owner to {owner}".encode()
     )
 
 

@@ -30,8 +30,8 @@ def require_files(names: Iterable[str]) -> None:
     for name in names:
         if name == STDIN:
             continue
-        if not Path(name).exists():
-            raise TillrollError(f"{name}: there is no such file; check the path")
+        if not name or not Path(name).exists():
+            raise TillrollError(f"{name or repr(name)}: there is no such file; check the path")
         if Path(name).is_dir():
             raise TillrollError(f"{name} is a folder; name the files in it")
 

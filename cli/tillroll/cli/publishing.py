@@ -169,7 +169,7 @@ class _Chunks:
             elif text.strip() and not text.startswith(COMMENT):
                 source = _Source(file, number, text)
                 with self._rejecting(source):
-                    found.append((source, hashed(event_from_json(text), self._key)))
+                    found.append((source, hashed(event_from_json(text), self._key, self._contract)))
         self._publish(found)
 
     def _publish(self, found: list[tuple[_Source, Event]]) -> None:

@@ -80,6 +80,11 @@ HEADER = (
 )  # fmt: skip
 
 
+def _shown(column: str) -> str:
+    """A part of the delivery that was told as none is unknown to readers."""
+    return f"nullif({column}, '') as {column}" if column.startswith("delivery_") else column
+
+
 class OrderStatus(Projection):
     """One row per order (`order_status`) and per line (`order_status_lines`): counters, money, status."""
 
@@ -126,7 +131,7 @@ class OrderStatus(Projection):
 
     views: ClassVar[Mapping[str, str]] = {
         "order_status": f"""
-            select {", ".join(HEADER + COUNTERS)},
+            select {", ".join(map(_shown, HEADER + COUNTERS))},
                    case when held and stage in ('placed', 'sourced', 'incomplete') then 'held' else stage end as status
               from (select *, {ORDER_STATUS} as stage
                       from (select o.*, coalesce(l.lines, 0) as lines,
@@ -274,12 +279,17 @@ def _sold(events: Frame) -> Frame:
 
 
 def _details(events: Frame) -> Frame:
-    delivery = pl.col("delivery").struct
     return events.select(
         "order_id",
         "payment_method",
         "language",
-        delivery_country=delivery.field("country"),
-        delivery_postcode_area=delivery.field("postcode_area"),
-        delivery_promise=delivery.field("promise"),
+        delivery_country=_delivery("country"),
+        delivery_postcode_area=_delivery("postcode_area"),
+        delivery_promise=_delivery("promise"),
     )
+
+
+def _delivery(field: str) -> pl.Expr:
+    """A part of the delivery; '' where the delivery is told without it, so that no older one's part stays."""
+    delivery = pl.col("delivery")
+    return pl.when(delivery.is_not_null()).then(delivery.struct.field(field).fill_null(""))

@@ -55,13 +55,13 @@ class StoreAvailability(Projection):
         last_moved_at: Max[datetime]
 
     class Reservations(Table):
-        """Reservations outside an order, each ended at most once however often its end is told."""
+        """Reservations outside an order: units, and how often their end was told; once is the end."""
 
         reservation_id: Key[str]
         sku: Min[str]
         location_id: Min[str]
-        quantity: Max[int]
-        ended: Max[bool]
+        quantity: Sum[int]
+        ended: Sum[int]
 
     views: ClassVar[Mapping[str, str]] = {
         "store_availability": """
@@ -71,7 +71,7 @@ class StoreAvailability(Projection):
                    s.unknown_quantities, s.last_moved_at
               from {stock} as s
               left join (select sku, location_id, cast(sum(quantity) as bigint) as quantity from {reservations}
-                          where ended is null group by sku, location_id) as r
+                          where ended <= 0 group by sku, location_id) as r
                 on s.sku = r.sku and s.location_id = r.location_id"""
     }
 
@@ -154,7 +154,7 @@ class StoreAvailability(Projection):
     @on(ReservationReleased, ReservationExpired)
     def ended(self, events: Frame) -> Deltas:
         """Ending twice is ending once, and may be heard of before the beginning."""
-        return {self.Reservations: events.select("reservation_id", ended=pl.lit(True))}
+        return {self.Reservations: events.select("reservation_id", ended=1)}
 
     @on(SafetyStockSet)
     def kept_back(self, events: Frame) -> Deltas:

@@ -213,6 +213,18 @@ def test_values_that_the_store_cannot_hold_stand_alone(
     assert rows(store) == {"a": 49}
 
 
+@pytest.mark.parametrize("bad", [{"sku": "a\x00b"}, {"quantity": 2**62}])
+def test_many_of_them_do_not_stop_a_projector_however_few_others_there_are(
+    log: EventLog, store: PostgresStore, finish: Finish, bad: dict[str, Any]
+) -> None:
+    events = [received("a") for _ in range(120)]
+    log.append(*ORIGIN, [raw(wire(of, **bad), of) for of in events[1:]])
+    log.append(*ORIGIN, [raw(wire(events[0]), events[0])])
+    project(log, store, finish)
+    assert len(letters(store)) == 119
+    assert rows(store) == {"a": 1}
+
+
 def test_a_sum_that_outgrows_the_store_stops_before_it_is_wrong(
     log: EventLog, store: PostgresStore, finish: Finish
 ) -> None:

@@ -80,6 +80,41 @@ def test_grants_and_comments_go_over(store: PostgresStore) -> None:
             connection.execute("drop role shelf_reader, shelf_peeker")
 
 
+def test_options_and_comments_of_columns_go_over(store: PostgresStore) -> None:
+    with store.connection() as connection:
+        connection.execute("alter view shelf set (security_barrier = true)")
+        connection.execute("comment on column shelf.units is 'of them'")
+        connection.execute("comment on column shelf.old_name is 'gone'")
+    switch(store, Shelf, NewShelf, nothing)
+    with store.connection() as connection:
+        options = connection.execute("select reloptions from pg_class where oid = 'shelf'::regclass")
+        assert options.fetchone() == (["security_barrier=true"],)
+        told = connection.execute(
+            "select a.attname, d.description from pg_description d join pg_attribute a on a.attrelid = d.objoid "
+            "and a.attnum = d.objsubid where d.objoid = 'shelf'::regclass"
+        )
+        assert told.fetchall() == [("units", "of them")]
+
+
+def test_a_view_of_another_owner_is_still_read(store: PostgresStore) -> None:
+    with store.connection() as connection:
+        connection.execute("create role shelf_owner; create role shelf_reader")
+        connection.execute("grant usage on schema shelf_v1 to shelf_owner")
+        connection.execute("grant select on all tables in schema shelf_v1 to shelf_owner")
+        connection.execute("grant select on shelf to shelf_reader")
+        connection.execute("alter view shelf owner to shelf_owner")
+    try:
+        switch(store, Shelf, NewShelf, nothing)
+        with store.connection() as connection:
+            connection.execute("set local role shelf_reader")
+            assert connection.execute("select distinct units from shelf").fetchall() == [(2,)]
+    finally:
+        with store.connection() as connection:
+            connection.execute("alter view shelf owner to current_user")
+            connection.execute("drop owned by shelf_reader, shelf_owner cascade")
+            connection.execute("drop role shelf_reader, shelf_owner")
+
+
 def test_a_view_of_somebody_else_is_not_lost(store: PostgresStore) -> None:
     with store.connection() as connection:
         connection.execute("create view theirs as select sku from shelf")

@@ -62,6 +62,8 @@ def test_missing_files_are_named(tmp_path: Path) -> None:
     require_files([there, "-"])
     with pytest.raises(TillrollError, match="gone: there is no such file"):
         require_files([there, str(tmp_path / "gone")])
+    with pytest.raises(TillrollError, match="'': there is no such file"):
+        require_files([""])
 
 
 def test_rejects_are_written_only_when_wanted(tmp_path: Path) -> None:

@@ -20,6 +20,8 @@ from tillroll.events import (
     ReturnReceived,
     StockAlertRequested,
     StockReceived,
+    TransactionVoided,
+    VoidedEvent,
     to_wire,
 )
 
@@ -126,3 +128,29 @@ def test_a_correction_that_does_not_fit_what_it_quotes_is_refused(
 def test_an_event_of_another_contract_is_refused() -> None:
     with pytest.raises(ContractError, match="no record 'StockReceived'"):
         to_wire(RECEIVED, Contract([], CONTRACT.topics.values()))
+
+
+def void(**changes: Any) -> TransactionVoided:
+    told: dict[str, Any] = {"topic": "stock", "event_id": RECEIVED.event_id, "event": quoted(RECEIVED)}
+    head = HEAD | ORDER | {"event_id": "018f3c1e-7a5b-7c3d-9e2f-0123456789ad"}
+    return TransactionVoided(**head, order_id="o1", currency="EUR", voided=[VoidedEvent(**told | changes)])
+
+
+def test_a_void_quotes_what_it_takes_back() -> None:
+    assert to_wire(void(), CONTRACT)[:2] == ("orders", b"o1")
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "reason"),
+    [
+        ({"event": "no base64!"}, "event", "is no Base64"),
+        ({"event": "AAAA"}, "event", "quotes no event"),
+        ({"topic": "orders"}, "topic", "is orders, but what is quoted has stock"),
+        ({"event_id": HEAD["event_id"][:-1] + "c"}, "event_id", "but what is quoted has"),
+        ({"event": quoted(void()), "topic": "orders"}, "event", "quotes a void, which is final"),
+    ],
+)
+def test_a_void_of_anything_else_is_refused(changes: dict[str, Any], field: str, reason: str) -> None:
+    with pytest.raises(MalformedEvent, match=reason) as caught:
+        to_wire(void(**changes), CONTRACT)
+    assert caught.value.field == f"voided[0].{field}"

@@ -312,7 +312,7 @@ def test_rejected_rows_are_named(tables: Tables) -> None:
     )
 
 
-@pytest.mark.parametrize("scale", [-1, float("nan"), float("inf")])
+@pytest.mark.parametrize("scale", [-1, 0.005, float("nan"), float("inf")])
 def test_a_scale_that_is_none_is_refused(scale: float) -> None:
     with pytest.raises(UsageError, match="scale"), tpcds.history(scale):
         pass

@@ -1,4 +1,6 @@
-"""Bytes that are no event say nothing about a handler, however many there are."""
+"""What is an event's own fault says nothing about a handler, however often it occurs; what is known neither."""
+
+import math
 
 import pytest
 
@@ -7,14 +9,31 @@ from tillroll.log.port import Position
 from tillroll.projection.fold import Failure, FailureBudget
 
 
-def failures(count: int, record: str | None) -> list[Failure]:
-    return [Failure(Position("stock", 0, n), record, None, "Error", "why", "") for n in range(count)]
+def failures(count: int, of_handler: bool = True) -> list[Failure]:
+    return [
+        Failure(Position("stock", 0, n), "StockReceived", None, "Error", "why", "", None, of_handler)
+        for n in range(count)
+    ]
 
 
-def test_junk_on_a_topic_never_stops_a_projector() -> None:
-    FailureBudget().spend(200, failures(200, None), "model")
+def test_unfit_events_never_stop_a_projector() -> None:
+    FailureBudget().spend(200, failures(200, of_handler=False), "model")
 
 
 def test_as_many_events_that_a_handler_refuses_do() -> None:
     with pytest.raises(TooManyFailures):
-        FailureBudget().spend(200, failures(200, "StockReceived"), "model")
+        FailureBudget().spend(200, failures(200), "model")
+
+
+@pytest.mark.parametrize(("known", "most"), [(13, 23), (200, 300)])
+def test_what_is_known_to_fail_is_allowed_beside_the_rest(known: int, most: int) -> None:
+    events = 1_000 if most == 23 else 1_000_000
+    FailureBudget(known).spend(events, failures(most), "model")
+    with pytest.raises(TooManyFailures):
+        FailureBudget(known).spend(events, failures(most + 1), "model")
+
+
+def test_who_only_asks_may_allow_more() -> None:
+    FailureBudget(most=math.inf, share=0.5).spend(1_000, failures(500), "model")
+    with pytest.raises(TooManyFailures):
+        FailureBudget(most=math.inf, share=0.5).spend(1_000, failures(501), "model")

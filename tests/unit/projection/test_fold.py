@@ -92,13 +92,14 @@ def test_bad_events_are_found_and_the_others_applied(bad: list[int]) -> None:
 
 
 def test_a_failure_tells_class_message_and_traceback() -> None:
-    (failure,) = fold(Units, [received("bad")]).failures
+    (failure,) = fold(Units, [received("bad" if n == 5 else "good") for n in range(8)]).failures
     assert (failure.record, failure.error, failure.message) == (
         "StockReceived",
         "ValueError",
         "a bad sku\x00",
     )
     assert "def received" not in failure.traceback
+    assert failure.traceback.count("Traceback") == 1
     assert "raise ValueError" in failure.traceback
 
 
@@ -231,7 +232,15 @@ def test_a_void_that_cannot_be_read_is_a_failure() -> None:
     ]
     folded = fold(Counted, [*bad, received("a", 3)])
     assert [f.event_id for f in folded.failures] == [b.event_id for b in bad]
+    assert [f.of_handler for f in folded.failures] == [False, False]
+    assert "no Base64" in folded.failures[0].message
     assert counted(folded)["units"] == 3
+
+
+@pytest.mark.parametrize(("sku", "quantity", "of_handler"), [("bad", 1, True), ("a", 2 * 10**12, False)])
+def test_a_failure_tells_whether_the_handler_may_be_wrong(sku: str, quantity: int, of_handler: bool) -> None:
+    (failure,) = fold(Units, [received(sku, quantity)]).failures
+    assert failure.of_handler is of_handler
 
 
 # --- handlers that return rubbish -----------------------------------------------------------------------

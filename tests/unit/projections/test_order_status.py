@@ -9,6 +9,7 @@ from tillroll.events import (
     Event,
     LineRejected,
     LineSourced,
+    OrderDetailsChanged,
     OrderLineCancelled,
     OrderPlaced,
     ParcelShipped,
@@ -104,10 +105,14 @@ def test_units_that_are_not_known_are_counted_as_such_wherever_they_come_from(ki
     assert statuses(sale, moved) == (["unknown"], ["unknown"])
 
 
-def test_a_void_that_names_a_void_is_refused_and_the_first_one_stands() -> None:
-    sale = placed()
-    first = void(sale)
-    outcome = given(sale, first, void(first)).when(OrderStatus)
-    (failure,) = outcome.failures
-    assert "a void is final" in failure.message
-    assert outcome.rows()["status"].to_list() == ["voided"]
+def delivered_to(**delivery: str | None) -> Event:
+    at = f"2026-03-14T1{len(delivery)}:00Z"
+    return event(OrderDetailsChanged, order_id="o", delivery=delivery or None, at=at)
+
+
+def test_a_delivery_that_is_told_anew_leaves_no_part_of_the_one_before() -> None:
+    first = delivered_to(country="FR", postcode_area="75")
+    second = delivered_to(country="DE", postcode_area=None, promise="tomorrow")
+    outcome = given(placed(), first, second, delivered_to()).when(OrderStatus)
+    columns = ("delivery_country", "delivery_postcode_area", "delivery_promise")
+    assert outcome.rows().select(columns).rows() == [("DE", None, "tomorrow")]

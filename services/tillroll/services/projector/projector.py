@@ -73,7 +73,7 @@ class Projector:
     """One member of the consumer group of one projection. Not to be shared between threads.
 
     limit: per partition an offset that is not passed; partitions without one are not read. None = no limit.
-    most: events that a step takes; None = whatever a poll brings.
+    most: events that a step takes; None = whatever a poll brings. budget: of failures, if not the usual one.
     """
 
     def __init__(
@@ -85,11 +85,12 @@ class Projector:
         commit_events: int = COMMIT_EVENTS,
         limit: Positions | None = None,
         most: int | None = None,
+        budget: FailureBudget | None = None,
     ):
         self.projection = projection
         self._log, self._store, self._contract = log, store, contract
         self._folder = Folder(projection(), contract, self._taken_back)
-        self._budget = FailureBudget()
+        self._budget = budget or FailureBudget()
         self._verdicts = None if log.settles_duplicates else Verdicts(store)
         self._claims: dict[TopicPartition, Claim] = {}
         self._held_back: dict[TopicPartition, int] = {}
@@ -373,7 +374,6 @@ class Projector:
         rejected = self._folder.fold(Decoded({}, decoded.rejects), pending.batches)
         folded = combine(self.projection, [*kept, rejected])
         folded.failures += failures
-        self._budget.spend(0, failures, self.projection.name)
         return folded
 
     def _sift(

@@ -13,7 +13,9 @@ from tillroll.errors import Unavailable
 from tillroll.log.port import EventLog, TopicPartition
 from tillroll.projection.code import recorded
 from tillroll.projection.declare import Projection
+from tillroll.projection.fold import FailureBudget
 from tillroll.services.projector.projector import COMMIT_EVENTS, Projector
+from tillroll.store import dead_letters
 from tillroll.store.locks import InUse
 from tillroll.store.postgres import PostgresStore
 from tillroll.store.versions import State, Version, find
@@ -100,7 +102,13 @@ def _session(
         if not use.still():
             return
         projector = Projector(
-            by_its_code(version), log, store, load_contract(), most or COMMIT_EVENTS, most=most
+            by_its_code(version),
+            log,
+            store,
+            load_contract(),
+            most or COMMIT_EVENTS,
+            most=most,
+            budget=FailureBudget(known=_known_failures(store, name)),
         )
         with closing(projector):
             while _goes_on(use) and projector.lag(ends) > 0:
@@ -109,6 +117,11 @@ def _session(
                 if rate is not None:
                     _rest_until(begun + events / rate, use)
             projector.flush()
+
+
+def _known_failures(store: PostgresStore, name: str) -> int:
+    """Dead letters of the version that has most of them: a rebuild meets them all again, maybe in one batch."""
+    return max((n for (of, _), n in dead_letters.count(store).items() if of == name), default=0)
 
 
 def _goes_on(use: InUse) -> bool:

@@ -1,5 +1,6 @@
 """Whether a read model is what its events make of it: folded anew up to its very positions, and compared."""
 
+import math
 from collections.abc import Collection, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from tillroll.contract.registry import load_contract
 from tillroll.errors import UsageError
 from tillroll.log.port import EventLog, Position, Positions, TopicPartition
 from tillroll.projection.declare import Projection
+from tillroll.projection.fold import FailureBudget
 from tillroll.services.projector.projector import Projector
 from tillroll.services.replay.filling import by_its_code
 from tillroll.store import dead_letters
@@ -139,7 +141,9 @@ def _scratch(store: PostgresStore, projection: type[Projection], live: Version) 
 
 
 def _fold(log: EventLog, store: PostgresStore, scratch: type[Projection], positions: Positions) -> None:
-    projector = Projector(scratch, log, store, load_contract(), limit=positions)
+    # Whatever fails is compared with the dead letters that are there.
+    budget = FailureBudget(most=math.inf, share=1.0)
+    projector = Projector(scratch, log, store, load_contract(), limit=positions, budget=budget)
     with closing(projector):
         while projector.lag(positions) > 0:
             projector.step(STEP_SECONDS)
