@@ -98,11 +98,40 @@ def test_a_retry_after_the_handler_was_mended_applies_it_once(
     failed: Tillroll, rows: Rows, tmp_path: Path
 ) -> None:
     (tmp_path / "picky.py").write_text(PICKY.replace('sku="hat"', 'sku="cap"'))
-    assert "1 dead letter applied, 0 left" in failed("dead-letters", "retry", "--all").stdout
+    told = failed("dead-letters", "retry", "--all", code=1).stdout
+    assert "handler received changed since: --mended applies it by the code at hand" in told
+    assert "1 dead letter applied, 0 left" in failed("dead-letters", "retry", "--all", "--mended").stdout
     assert letters(failed) == []
     assert rows("picky", "sku=hat") == [{"sku": "hat", "units": 2}]
     assert "0 dead letters applied" in failed("dead-letters", "retry", "--all").stdout
     assert rows("picky", "sku=hat") == [{"sku": "hat", "units": 2}]
+
+
+def test_what_was_mended_is_what_the_version_goes_on_by(failed: Tillroll, rows: Rows, tmp_path: Path) -> None:
+    mended = PICKY.replace('sku="hat"', 'sku="cap"')
+    (tmp_path / "picky.py").write_text(mended)
+    failed("dead-letters", "retry", "--all", "--mended")
+    assert "goes on by its own code" not in failed("project", "picky", "--once").stderr
+    assert "version 1 of picky holds" in failed("verify", "picky").stdout
+    (entry,) = json.loads(failed("replay", "audit", "picky", "--json").stdout)
+    assert (entry["action"], entry["details"]) == ("mended", {"changed": ["handler received changed"]})
+
+
+def test_code_that_changed_more_than_the_failed_events_is_found_out(failed: Tillroll, tmp_path: Path) -> None:
+    changed = PICKY.replace('sku="hat"', 'sku="cap"').replace(
+        'units="quantity"', 'units=pl.col("quantity") * 10'
+    )
+    assert changed.count("* 10") == 1
+    (tmp_path / "picky.py").write_text(changed)
+    failed("dead-letters", "retry", "--all", "--mended")
+    assert "units" in failed("verify", "picky", code=1).stdout
+
+
+def test_what_was_discarded_is_known_to_verify(failed: Tillroll) -> None:
+    (letter,) = letters(failed)
+    failed("dead-letters", "discard", letter["id"])
+    assert "version 1 of picky holds" in failed("verify", "picky").stdout
+    assert "there is no dead letter" in failed("dead-letters", "retry", letter["id"], code=2).stderr
 
 
 def test_discarded_is_gone_and_stays_unapplied(failed: Tillroll, rows: Rows) -> None:
@@ -134,7 +163,7 @@ def test_a_letter_of_a_version_with_other_tables_is_not_retried(failed: Tillroll
         "    sku: Key", "    more: Sum[int]\n    sku: Key", 1
     )
     (tmp_path / "picky.py").write_text(mended)
-    told = failed("dead-letters", "retry", letter["id"], code=1).stdout
+    told = failed("dead-letters", "retry", letter["id"], "--mended", code=1).stdout
     assert "picky has other tables here than its version 1; `tillroll replay rebuild picky` applies" in told
 
 
@@ -147,7 +176,7 @@ def test_a_letter_of_a_promoted_version_is_retried_there(
     before = len(rows("picky"))
     newest = max(letters(failed), key=lambda letter: int(letter["version"]))
     assert newest["version"] == 2
-    failed("dead-letters", "retry", newest["id"])
+    failed("dead-letters", "retry", newest["id"], "--mended")
     assert len(rows("picky")) == before + 1
 
 
@@ -224,7 +253,8 @@ def test_chosen_ones_are_retried_or_discarded_alone(failed: Tillroll, rows: Rows
     )
     assert "0 dead letters discarded" in failed("dead-letters", "discard", "--where", "reason=Other").stdout
     assert (
-        "1 dead letter applied" in failed("dead-letters", "retry", "--where", "record=StockReceived").stdout
+        "1 dead letter applied"
+        in failed("dead-letters", "retry", "--where", "record=StockReceived", "--mended").stdout
     )
     assert len(rows("picky")) == before + 1
     assert "or give --all or --where" in failed("dead-letters", "retry", code=2).stderr
@@ -242,7 +272,7 @@ def test_show_says_in_plain_words_what_it_is_and_what_to_do(failed: Tillroll) ->
         "picky version 1 could not apply a StockReceived: LookupError: no hats here",
         "It is from source wms, channel warehouse, occurred at 2026-03-14T09:30:00Z, and stands at "
         f"stock/{letter['partition']} offset {letter['offset']}",
-        f"To do: mend the handler, then `tillroll dead-letters retry {letter['id']}`",
+        f"To do: mend the handler, then `tillroll dead-letters retry {letter['id']} --mended`",
     ]
 
 

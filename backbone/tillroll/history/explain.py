@@ -66,7 +66,7 @@ class RowParts:
                     self._parts.append(_with_origin(rows, each, batches))
 
     def rows(self) -> pl.DataFrame:
-        """All of them by time of occurrence, then by place in the log."""
+        """All of them by time of occurrence, then by place in the log; what a void takes back when the void occurred."""
         if not self._parts:
             return pl.DataFrame()
         return pl.concat(self._parts, how="diagonal_relaxed").sort(
@@ -117,7 +117,7 @@ def _with_origin(rows: pl.DataFrame, traced: Traced, batches: Sequence[Batch]) -
         "_batch",
         "_offset",
         "_recorded_at",
-        _occurred_at="occurred_at",
+        _occurred_at=traced.told_at,
         _event_id="event_id",
         _source="source",
     )[rows[EVENT]]

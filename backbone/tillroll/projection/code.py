@@ -63,8 +63,16 @@ def changes(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
 
 
 def code_of(projection: type[Projection], contract: Contract | None = None) -> Code:
-    """The code of `projection` as it is now. Raises DeclarationError where its source cannot be found."""
+    """The code of `projection` as it is now.
+
+    Raises DeclarationError where its source cannot be found, or looks for files beside it, which are not recorded.
+    """
     source, beside = _sources_of(projection)
+    if "__file__" in source and "__file__" in names(ast.parse(source)):
+        raise DeclarationError(
+            f"{projection.name} uses __file__, and a version is projected by its recorded code, without the files "
+            "that lay beside it: write what they hold into the module"
+        )
     rows = dict(_columns(projection)) | dict(_schemas(projection, contract or load_contract()))
     rows |= {part: _hash(text) for part, text in _Reader(projection, source, beside).parts().items()}
     return Code(rows, dict(_views(projection)), source, beside)

@@ -65,6 +65,7 @@ class Traced:
     """Rows that a handler of `record` gave for `table`: key, some columns, EVENT, ORDER and AT as needed.
 
     events: what they stem from, PLACE in front. weight: -1 where a void takes them back; it is counted in.
+    told_at: by row of `events` when what tells of it occurred: the event itself, or the void that takes it back.
     """
 
     record: str
@@ -72,6 +73,7 @@ class Traced:
     rows: pl.DataFrame
     events: pl.DataFrame
     weight: int
+    told_at: pl.Series
 
 
 class FailureBudget:
@@ -194,8 +196,10 @@ class Folder:
             parts = self._voided(live, batches, gone) if record == VOID else [(record, live)]
             weight = -1 if record == VOID else 1
             for name, events in parts:
+                times = _told_at(events, live) if record == VOID else events["occurred_at"]
                 for table, rows in self._rows(name, events, weight):
-                    yield Traced(name, table, rows.rename({ROW: EVENT}).drop(ORDINAL), events, weight)
+                    traced = rows.rename({ROW: EVENT}).drop(ORDINAL)
+                    yield Traced(name, table, traced, events, weight, times)
                 if record == VOID:
                     self._remembered |= set(events["event_id"].str.to_lowercase())
 
@@ -268,6 +272,13 @@ class Folder:
                 ~told["event_id"].is_in(list(gone)) & told["event_id"].is_first_distinct() & ~told["training"]
             )
             yield record, frame.filter(fresh)
+
+
+def _told_at(events: pl.DataFrame, voids: pl.DataFrame) -> pl.Series:
+    """When the void occurred that each event, standing where its void stands, is named by."""
+    place = ["_batch", "_offset"]
+    times = voids.select(*place, told_at="occurred_at")
+    return events.join(times, on=place, how="left", maintain_order="left")["told_at"]
 
 
 def _without_training(events: pl.DataFrame) -> pl.DataFrame:

@@ -38,7 +38,11 @@ class _Room:
     def run(self, name: str, source: str) -> ModuleType:
         """The module `name`, run."""
         module = ModuleType(f"{self._name}.{name}" if name else self._name)
-        module.__dict__.update({_KEPT: (source, self._beside), "__builtins__": self._builtins})
+        # There is no such file: modules that only name their folder go on, those that read from it say what is missing.
+        file = f"<recorded>/{module.__name__}.py"
+        module.__dict__.update(
+            {_KEPT: (source, self._beside), "__builtins__": self._builtins, "__file__": file}
+        )
         self._made[name] = sys.modules[module.__name__] = module
         exec(compile(source, f"<{module.__name__}>", "exec"), module.__dict__)
         return module

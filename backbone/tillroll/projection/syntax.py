@@ -7,7 +7,7 @@ outlives the interpreter that filled it.
 import ast
 import importlib.util
 import sysconfig
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 __all__ = ["Find", "definitions", "module_text", "modules_of", "names", "told"]
@@ -45,12 +45,43 @@ def names(node: ast.AST) -> list[str]:
 
 
 def definitions(body: Iterable[ast.stmt]) -> dict[str, list[ast.stmt]]:
-    """By name, every statement of `body` that makes or may alter it, in order."""
+    """By name, every statement of `body` that makes or may alter it, in order.
+
+    A statement that calls a function of `body`, or is decorated with one, may alter whatever that function uses.
+    """
+    statements = list(body)
+    uses = {node.name: names(node) for node in statements if isinstance(node, _OWN_NAMES)}
     found: dict[str, list[ast.stmt]] = {}
-    for statement in body:
-        for name in dict.fromkeys(_altered(statement)):
+    for statement in statements:
+        for name in dict.fromkeys([*_altered(statement), *_reached(_called(statement), uses)]):
             found.setdefault(name, []).append(statement)
     return found
+
+
+def _called(statement: ast.stmt) -> Iterator[str]:
+    """Names in what is called when the statement is run; what stands in a function is run later, if at all."""
+    if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):
+        run: list[ast.AST] = [*statement.args.defaults, *filter(None, statement.args.kw_defaults)]
+        yield from (name for each in statement.decorator_list for name in names(each))
+    elif isinstance(statement, ast.ClassDef):
+        run = [*statement.bases, *statement.keywords]
+        yield from (name for each in statement.decorator_list for name in names(each))
+        yield from (name for each in statement.body for name in _called(each))
+    else:
+        run = [statement]
+    calls = (node for each in run for node in ast.walk(each) if isinstance(node, ast.Call))
+    yield from (name for call in calls for name in names(call.func))
+
+
+def _reached(called: Iterable[str], uses: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    """What the functions of these names use, and those that they use in turn."""
+    todo, seen = list(called), set[str]()
+    while todo:
+        name = todo.pop()
+        if name in uses and name not in seen:
+            seen.add(name)
+            yield from uses[name]
+            todo += uses[name]
 
 
 def _altered(node: ast.stmt) -> Iterator[str]:

@@ -1,4 +1,4 @@
--- What came after version 1 of the store: makes version 4 of it, from 2 and 3 as well.
+-- What came after version 1 of the store: makes version 5 of it, from 2 to 4 as well.
 
 -- Events that voids took back, per projection version: each is taken back once, however many voids name it.
 create table if not exists tillroll.taken_back (
@@ -76,4 +76,7 @@ create table if not exists tillroll.reactions (
 -- Events that a version took in, per partition; null = unknown, where it began before they were counted.
 alter table tillroll.positions add column if not exists applied bigint;
 
-update tillroll.store set version = 4;
+-- Dead letters that nobody wants to see any more; their events are still known not to be applied.
+alter table tillroll.dead_letters add column if not exists discarded boolean not null default false;
+
+update tillroll.store set version = 5;

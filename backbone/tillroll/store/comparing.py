@@ -16,7 +16,7 @@ from tillroll.log.port import TopicPartition
 from tillroll.projection.declare import Projection, TableSpec
 from tillroll.projection.values import value_of
 from tillroll.store.postgres import PostgresStore
-from tillroll.store.sql import quoted, table_query
+from tillroll.store.sql import quoted, stored_queries, table_query
 
 __all__ = ["Changed", "LiveCopy", "TableDifference", "live_copy"]
 
@@ -58,6 +58,11 @@ class TableDifference:
         """Whether readers would see the same rows."""
         return (self.added, self.removed, self.changed) == (0, 0, 0)
 
+    @property
+    def same_columns(self) -> bool:
+        """Whether readers would see the same columns."""
+        return not self.only_live and not self.only_candidate
+
 
 class LiveCopy:
     """The rows of the live version at `positions` (next offset per partition), copied.
@@ -82,6 +87,21 @@ class LiveCopy:
             found.append(_difference(self._connection, _Pair(self._live, candidate, old, new)))
         return found
 
+    def stored_differences(self, candidate: type[Projection]) -> dict[str, int]:
+        """By stored table the rows that are other ones than `candidate`, of the same declaration, has; none are left out.
+
+        That is more than readers see: what decides about contributions to come. The copy has to be of all `stored`.
+        """
+        found = dict[str, int]()
+        for name, text in stored_queries(candidate):
+            copied, same = quoted(f"stored_{name}"), "except all"
+            one, other = f"table {copied} {same} ({text})", f"({text}) {same} table {copied}"
+            counts = f"greatest((select count(*) from ({one}) a), (select count(*) from ({other}) b))"
+            row = self._connection.execute(f"select {counts}".encode()).fetchone()
+            if row is not None and row[0]:
+                found[name] = row[0]
+        return found
+
     def changed(self, candidate: type[Projection], table: str, limit: int | None = None) -> Iterator[Changed]:
         """Rows of `table` that differ, by key; to be read while nothing else is asked."""
         for old, new in _pairs(self._live, candidate):
@@ -92,11 +112,15 @@ class LiveCopy:
 
 @contextmanager
 def live_copy(
-    store: PostgresStore, live: type[Projection], only: Mapping[str, str] | None = None
+    store: PostgresStore,
+    live: type[Projection],
+    only: Mapping[str, str] | None = None,
+    stored: bool = False,
 ) -> Iterator[LiveCopy]:
     """Copy the rows of `live`, which need not stand still; the copy is gone after the context.
 
     only: values of key columns, as text, whose rows alone are copied; tables without these columns stay empty.
+    stored: copy also what is stored beside what readers see, of every key.
     Copies are temporary tables, so neither a crash nor a kill leaves one behind.
     """
     connection = store.database.connect(autocommit=True)
@@ -108,6 +132,9 @@ def live_copy(
                 positions, applied = _positions(connection, live)
                 for table in live.tables:
                     _copy(connection, live, table, only or {})
+                for name, text in stored_queries(live) if stored else ():
+                    copied = quoted(f"stored_{name}")
+                    connection.execute(f"create temporary table {copied} as {text}".encode())
             connection.isolation_level = None
             for table in live.tables:
                 connection.execute(f"analyze {_copied(table)}".encode())
@@ -182,14 +209,15 @@ class _Pair:
         self.table = new or old
         assert self.table is not None
         self.name, self.view = self.table.name, self.table.view
-        self.old = f"select * from {_copied(old)}" if old else None
-        self.new = table_query(candidate, new) if new else None
+        there = f"select * from {_copied(old)}" if old else ""
+        here = table_query(candidate, new) if new else ""
+        self.old, self.new = there or _none_of(here), here or _none_of(there)
         self.key = self.table.key
-        self.comparable = bool(old and new) and _keyed(old) == _keyed(new)
+        self.comparable = old is None or new is None or _keyed(old) == _keyed(new)
         theirs, ours = _shown(old), _shown(new)
         self.columns = tuple(name for name in ours if name in theirs and name not in self.key)
-        self.only_live = tuple(name for name in theirs if name not in ours)
-        self.only_candidate = tuple(name for name in ours if name not in theirs)
+        self.only_live = tuple(name for name in theirs if name not in (*ours, *self.key))
+        self.only_candidate = tuple(name for name in ours if name not in (*theirs, *self.key))
 
     @property
     def joined(self) -> str:
@@ -209,6 +237,11 @@ class _Pair:
         """Whether a row that both have differs anywhere."""
         found = " or ".join(self.differs(column) for column in self.columns)
         return f"(l.there and c.there and ({found or 'false'}))"
+
+
+def _none_of(query: str) -> str:
+    """No row of the same columns: a version that has no such table has no row in it."""
+    return f"select * from ({query}) as absent where false"
 
 
 def _keyed(table: TableSpec | None) -> list[tuple[str, type]]:
@@ -246,18 +279,14 @@ def _difference(connection: Connection, pair: _Pair) -> TableDifference:
 
 
 def _counted_only(connection: Connection, pair: _Pair) -> TableDifference:
-    """Rows of either side where no row of one can be found in the other, or one of them has no such table."""
+    """Rows of either side where no row of one can be found in the other."""
     old, new = (_count(connection, query) for query in (pair.old, pair.new))
-    alone = pair.old is None or pair.new is None
-    added, removed, changed = (new, old, 0) if alone else (None, None, None)
     return TableDifference(
-        pair.name, pair.view, old, new, False, added, removed, changed, {}, pair.only_live, pair.only_candidate
+        pair.name, pair.view, old, new, False, None, None, None, {}, pair.only_live, pair.only_candidate
     )  # fmt: skip
 
 
-def _count(connection: Connection, query: str | None) -> int:
-    if query is None:
-        return 0
+def _count(connection: Connection, query: str) -> int:
     row = connection.execute(f"select count(*) from ({query}) as counted".encode()).fetchone()
     assert row is not None
     return int(row[0])

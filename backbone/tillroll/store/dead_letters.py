@@ -1,4 +1,7 @@
-"""Dead letters in the store: what could not be applied, kept until it is retried or discarded."""
+"""Dead letters in the store: what could not be applied, kept until it is retried.
+
+One that is discarded is shown no more, but still known: the event is one that the read model does without.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -29,8 +32,11 @@ def find(
     projection: str | None = None,
     limit: int | None = None,
     where: Sequence[tuple[str, str]] = (),
+    discarded: bool = False,
 ) -> list[DeadLetter]:
     """Dead letters of `projection` (ADMISSION for admission's), of all when None; oldest first.
+
+    discarded: also those that were discarded.
 
     where: (field, value) as text, a field given again meaning any of its values; `message` is searched for the value.
     Raises UsageError on a field that is none of FIELDS.
@@ -39,6 +45,7 @@ def find(
     for name, value in where:
         wanted.setdefault(_field(name), []).append(value)
     conditions = ["(%(projection)s::text is null or projection = %(projection)s)"]
+    conditions += [] if discarded else ["not discarded"]
     for name in wanted:
         among = f"exists (select from unnest(%({name}_s)s::text[]) w where strpos(message, w) > 0)"
         conditions.append(
@@ -71,26 +78,29 @@ def get(store: PostgresStore, ids: Sequence[int]) -> list[DeadLetter]:
     """The dead letters of these ids, in the order of the ids; unknown ids are left out."""
     with store.connection() as connection:
         rows = connection.execute(
-            f"select {_COLUMNS} from tillroll.dead_letters where id = any(%s)".encode(), [list(ids)]
+            f"select {_COLUMNS} from tillroll.dead_letters where id = any(%s) and not discarded".encode(),
+            [list(ids)],
         ).fetchall()
     found = {row[0]: _letter(row) for row in rows}
     return [found[id_] for id_ in ids if id_ in found]
 
 
 def discard(store: PostgresStore, ids: Sequence[int]) -> list[int]:
-    """Forget these dead letters for good; returns the ids that there were."""
+    """Show these dead letters no more; returns the ids that there were."""
     with store.connection() as connection:
         rows = connection.execute(
-            "delete from tillroll.dead_letters where id = any(%s) returning id", [list(ids)]
+            "update tillroll.dead_letters set discarded = true where id = any(%s) and not discarded returning id",
+            [list(ids)],
         ).fetchall()
     return sorted(row[0] for row in rows)
 
 
-def count(store: PostgresStore) -> dict[tuple[str, int], int]:
-    """How many there are by projection and version; (ADMISSION, 0) for admission."""
+def count(store: PostgresStore, discarded: bool = False) -> dict[tuple[str, int], int]:
+    """How many there are by projection and version; (ADMISSION, 0) for admission. discarded: those among them, too."""
     with store.connection() as connection:
         rows = connection.execute(
-            "select projection, version, count(*) from tillroll.dead_letters group by 1, 2"
+            "select projection, version, count(*) from tillroll.dead_letters where %s or not discarded group by 1, 2",
+            [discarded],
         ).fetchall()
     return {(row[0], row[1]): row[2] for row in rows}
 

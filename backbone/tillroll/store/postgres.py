@@ -239,7 +239,7 @@ class Writer:
         try:
             with self._database.translated(), (connection := self._open()).transaction():
                 gone = connection.execute(
-                    "delete from tillroll.dead_letters where id = %s returning topic, partition",
+                    "delete from tillroll.dead_letters where id = %s and not discarded returning topic, partition",
                     [dead_letter],
                 ).fetchone()
                 if gone is not None:
@@ -483,5 +483,5 @@ def _make_tables(database: Database) -> None:
         if made is None or made[0] is None:
             connection.execute(files("tillroll.store").joinpath("postgres.sql").read_bytes())
         version = connection.execute("select version from tillroll.store").fetchone()
-        if version is not None and version[0] < 4:
+        if version is not None and version[0] < 5:
             connection.execute(files("tillroll.store").joinpath("additions.sql").read_bytes())

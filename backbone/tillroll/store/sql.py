@@ -10,7 +10,16 @@ from datetime import date, datetime
 
 from tillroll.projection.declare import Column, Expression, Projection, Rule, TableSpec
 
-__all__ = ["SCHEMA_LOCK", "create", "derived_query", "drop_views", "staging", "table_query", "views"]
+__all__ = [
+    "SCHEMA_LOCK",
+    "create",
+    "derived_query",
+    "drop_views",
+    "staging",
+    "stored_queries",
+    "table_query",
+    "views",
+]
 
 SCHEMA_LOCK = 0x7469_6C6E  # "tiln": held while tables are made or views replaced
 
@@ -86,6 +95,19 @@ def table_query(projection: type[Projection], table: TableSpec) -> str:
         return inner
     derived = ", ".join(f"({e.sql}) as {quoted(e.name)}" for e in table.derived)
     return f"select *, {derived} from ({inner}) as columns"
+
+
+def stored_queries(projection: type[Projection]) -> Iterator[tuple[str, str]]:
+    """(table, SELECT) of all that is stored, as texts that are equal for what comes to the same, however it came."""
+    schema = quoted(projection.schema())
+    for table in projection.tables:
+        names = [*table.key, *(name for name, _ in _stored(table))]
+        columns = ", ".join(f"{quoted(name)}::text" for name in names)
+        yield table.name, f"select {columns} from {schema}.{quoted(table.name)}"
+        for column in table.ruled(Rule.LEVEL):
+            name, keys = moves_table(table, column), _names(table.key)
+            moves = f"select {keys}, at::text, sum(delta)::text as delta from {schema}.{quoted(name)}"
+            yield name, f"{moves} group by {keys}, at having sum(delta) <> 0"
 
 
 def derived_query(projection: type[Projection], table: TableSpec, expression: Expression) -> str:

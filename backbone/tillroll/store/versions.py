@@ -178,7 +178,7 @@ def find(connection: Connection, name: str | None = None) -> list[Version]:
 
 
 def mark(connection: Connection, name: str, number: int, state: State, code: Code | None = None) -> None:
-    """Note another state of a version, and another code if one is given (whose rows are the same)."""
+    """Note another state of a version, and another code that it is projected by, if one is given."""
     connection.execute(
         "update tillroll.projections set state = %s, live = %s, code = coalesce(%s, code) "
         "where name = %s and version = %s",
@@ -217,7 +217,7 @@ def progress_of(connection: Connection, name: str, number: int) -> Progress | No
     """How far the rebuild that fills, or filled, this version is; None where it was made otherwise."""
     row = connection.execute(
         "select events, goal, (select count(*) from tillroll.dead_letters d where d.projection = r.projection and "
-        "d.version = r.version), rate, slowest, quickest from tillroll.replays r where projection = %s and version = %s",
+        "d.version = r.version and not d.discarded), rate, slowest, quickest from tillroll.replays r where projection = %s and version = %s",
         [name, number],
     ).fetchone()
     return Progress(name, number, *row) if row else None

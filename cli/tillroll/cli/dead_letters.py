@@ -67,9 +67,17 @@ def show_(given: Given, id_: int) -> None:
 @_IDS
 @click.option("--all", "everything", is_flag=True, help="Retry every dead letter of projections.")
 @_WHERE
+@click.option(
+    "--mended",
+    is_flag=True,
+    help="By the code at hand, which the version goes on by from then on: for a change that concerns failed events "
+    "alone, as `tillroll verify` will tell. For any other, rebuild.",
+)
 @with_options("log", "store", "projections")
-def retry(given: Given, ids: tuple[int, ...], everything: bool, conditions: tuple[str, ...]) -> None:
-    """Apply events again, after the handler was mended: the same way, each in one transaction."""
+def retry(
+    given: Given, ids: tuple[int, ...], everything: bool, conditions: tuple[str, ...], mended: bool
+) -> None:
+    """Apply events again, each in one transaction, by the code of their version or, --mended, by that at hand."""
     from tillroll.services.projector.retry import Retrier
 
     if bool(ids) == (everything or bool(conditions)):
@@ -77,7 +85,8 @@ def retry(given: Given, ids: tuple[int, ...], everything: bool, conditions: tupl
     given.require_data(also_log=True)
     letters = _found(given, ids) if ids else _all(given, conditions)
     given.store.bind(given.log.identity)
-    retrier = Retrier(given.log, given.store, given.contract, {p.name: p for p in given.projections()})
+    at_hand = {projection.name: projection for projection in given.projections()}
+    retrier = Retrier(given.log, given.store, given.contract, at_hand, mended)
     try:
         show(given, Retries([retrier.retry(letter) for letter in letters]))
     finally:
@@ -89,7 +98,7 @@ def retry(given: Given, ids: tuple[int, ...], everything: bool, conditions: tupl
 @_WHERE
 @with_options("store")
 def discard(given: Given, ids: tuple[int, ...], conditions: tuple[str, ...]) -> None:
-    """Forget dead letters for good; their events stay in the log, but not in the read model."""
+    """Show dead letters no more; their events stay in the log, but not in the read model."""
     from tillroll.store.dead_letters import discard as forget
 
     if bool(ids) == bool(conditions):

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from tillroll.services.replay.compare import RowEvents
     from tillroll.store.comparing import Changed, TableDifference
 
-__all__ = ["difference_table", "event_tables", "row_events", "sample_tables"]
+__all__ = ["difference_table", "event_tables", "row_events", "sample_tables", "verdict"]
 
 EVENTS = 20
 """Events behind a row that a table shows, those that tell the rules apart first; JSON gives all."""
@@ -91,9 +91,22 @@ def _key(key: Mapping[str, Any]) -> str:
 
 
 def _columns(told: "TableDifference") -> str:
+    """Columns with the rows in which they differ; those that one side lacks."""
     if not told.comparable:
-        return "another key: rows cannot be matched" if told.added is None else ""
-    return ", ".join(f"{name} {rows:,}" for name, rows in told.columns.items())
+        return "another key: rows cannot be matched"
+    found = [f"{name} {rows:,}" for name, rows in told.columns.items()]
+    if told.live_rows and told.only_live:
+        found.append(f"without {' '.join(told.only_live)}")
+    if told.candidate_rows and told.only_candidate:
+        found.append(f"with {' '.join(told.only_candidate)}")
+    return ", ".join(found)
+
+
+def verdict(same: bool, same_columns: bool) -> str:
+    """What it comes to, in a line."""
+    if not same:
+        return "readers would see these differences"
+    return "the rows are the same" + ("" if same_columns else ", and readers would see other columns of them")
 
 
 def _lines(row: "Changed") -> Iterator[tuple[str, str, str, str]]:

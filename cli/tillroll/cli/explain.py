@@ -45,7 +45,7 @@ def explain(
     """
     from tillroll.history.row import explained, key_of, table_of
 
-    projection, spec = table_of(name, given.projections())
+    projection, spec = table_of(name, given.read_model(name))
     key = key_of(spec, parse_conditions(conditions))
     found = explained(given.history(), projection, spec, key, column, slice_of(as_of, known_at))
     show(given, _Explained(spec.view, found))
@@ -83,7 +83,7 @@ def history(
     """
     from tillroll.history.row import changes, key_of, parts_of, table_of
 
-    projection, spec = table_of(name, given.projections())
+    projection, spec = table_of(name, given.read_model(name))
     key = key_of(spec, parse_conditions(conditions))
     parts = parts_of(given.history(), projection, spec, key, slice_of(as_of, known_at))
     last = limit if limit or given.json else CHANGES + 1

@@ -141,7 +141,7 @@ class Shown:
             return f"To do: it can be read by now, so `tillroll dead-letters retry {id_}`"
         if self.letter.record is None:
             return f"To do: have its publisher mended; `tillroll dead-letters discard {id_}` forgets it"
-        return f"To do: mend the handler, then `tillroll dead-letters retry {id_}`"
+        return f"To do: mend the handler, then `tillroll dead-letters retry {id_} --mended`"
 
 
 def _a(record: str | None, otherwise: str) -> str:
@@ -169,6 +169,7 @@ class Letters:
             (
                 at.id,
                 at.projection,
+                at.version or None,
                 f"{at.topic}/{at.partition}@{at.offset}",
                 at.record,
                 at.error,
@@ -176,7 +177,7 @@ class Letters:
             )
             for at in self.letters
         ]
-        yield from table(("id", "projection", "position", "event type", "error", "message"), rows)
+        yield from table(("id", "projection", "version", "position", "event type", "error", "message"), rows)
 
 
 @dataclass(frozen=True)

@@ -113,6 +113,39 @@ class Given:
         folders = [Path(folder) for folder in self.folders.split(os.pathsep) if folder]
         return find_projections(dict.fromkeys(names), folders)
 
+    def read_model(self, name: str) -> list[type["Projection"]]:
+        """All projections, the one that `name` (its own or a view's) means as readers see it, where there is a store."""
+        from tillroll.cli.output import say
+
+        found = self.projections()
+        if not self._has_store:
+            return found
+        from tillroll.store.live import as_live
+
+        live = as_live(self.store, found, name)
+        for note in live.notes:
+            say(note)
+        return list(live.projections)
+
+    def kept_up(self, names: Sequence[str] = ()) -> list[type["Projection"]]:
+        """The projections of these names, all when none is given; also those that the store alone still knows."""
+        from tillroll.cli.output import say
+
+        found = {each.name: each for each in self.projections()}
+        if not self._has_store or (names and found.keys() >= set(names)):
+            return self.projections(names)
+        from tillroll.store.live import undeclared
+
+        live = undeclared(self.store, found.values())
+        for note in live.notes:
+            say(note)
+        found |= {each.name: each for each in live.projections}
+        return [found.get(name) or self.projections([name])[0] for name in dict.fromkeys(names or found)]
+
+    @property
+    def _has_store(self) -> bool:
+        return self.store_address is not None or (self.data / "postgres").is_dir()
+
     def require_data(self, also_log: bool = False) -> None:
         """Refuse to read from an embedded PostgreSQL that was never made."""
         embedded = self.store_address is None or (also_log and self.log_address is None)
@@ -132,10 +165,9 @@ class Given:
         """
         from tillroll.history.view import History
 
-        there = (self.data / "postgres").is_dir()
-        if self.log_address is None and not there:
+        if self.log_address is None and not (self.data / "postgres").is_dir():
             self._refuse_no_data("--log")
-        judged = not self.log.settles_duplicates and (self.store_address is not None or there)
+        judged = not self.log.settles_duplicates and self._has_store
         return History(self.log, self.contract, self.store if judged else None)
 
     def close(self) -> None:

@@ -40,7 +40,7 @@ def project(given: Given, names: tuple[str, ...], once: bool, no_admission: bool
         run = Run(
             given.parts,
             given.contract,
-            given.projections(names),
+            given.kept_up(names),
             _Display(display, once, given.verbose),
             once=once,
             admit=not no_admission,

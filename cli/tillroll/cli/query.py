@@ -100,7 +100,7 @@ def _then(
     """The answer of the log."""
     from tillroll.history.answer import ask
 
-    answer, past = ask(given.history(), given.projections(), question, slice_of(as_of, known_at))
+    answer, past = ask(given.history(), given.read_model(question.view), question, slice_of(as_of, known_at))
     yield answer
     say_failures(past.failures)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tillroll.cli.differing import difference_table, event_tables, row_events, sample_tables
+from tillroll.cli.differing import difference_table, event_tables, row_events, sample_tables, verdict
 from tillroll.cli.output import as_json, count, say, table
 
 if TYPE_CHECKING:
@@ -126,6 +126,7 @@ class Difference:
         """What --json prints."""
         return asdict(self.found) | {
             "same": self.found.same,
+            "same_columns": self.found.same_columns,
             "samples": self.samples,
             "events": [row_events(row) for row in self.events],
             "written": self.written,
@@ -144,7 +145,7 @@ class Difference:
         yield ""
         if it.begins and not it.same:
             yield f"the candidate begins at {it.begins}: what happened before may be all that differs"
-        yield "the rows are the same" if it.same else "readers would see these differences"
+        yield verdict(it.same, it.same_columns)
 
 
 @dataclass(frozen=True)

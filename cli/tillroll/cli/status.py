@@ -27,7 +27,7 @@ def status(given: Given, names: tuple[str, ...], partitions: bool) -> None:
     from tillroll.services.projector.standing import standing
 
     given.require_data(also_log=True)
-    projections = given.projections(names)
+    projections = given.kept_up(names)
     show(given, Status(standing(given.log, given.store, given.contract, projections), partitions))
 
 

@@ -8,7 +8,7 @@ import click
 
 from tillroll.cli.differing import difference_table, sample_tables
 from tillroll.cli.options import Given, with_options
-from tillroll.cli.output import show, table
+from tillroll.cli.output import count, show, table
 
 if TYPE_CHECKING:
     from tillroll.services.replay.verify import Verified
@@ -58,6 +58,8 @@ class Check:
         yield ""
         yield from difference_table(it.tables, "stored", "folded anew")
         yield from sample_tables(it.samples, "stored", "folded anew")
+        for stored, rows in it.beside.items():
+            yield f"{stored}: {count(rows, 'row')} hold something else beside what readers see; what comes would come out wrong"
         for p in it.partitions:
             if not p.complete:
                 yield f"{p.topic}/{p.partition}: the log has {p.in_log:,} events, applied or dead are {(p.applied or 0) + p.dead_letters:,}"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tillroll.cli.differing import difference_table, sample_tables
+from tillroll.cli.differing import difference_table, sample_tables, verdict
 from tillroll.cli.moments import say_failures, slice_of, with_window
 from tillroll.cli.options import Given, with_options
 from tillroll.cli.output import count, say, show
@@ -56,7 +56,9 @@ def what_if(
     from tillroll.history.whatif import what_if as ask
     from tillroll.projection.registry import load_file
 
-    (projection,) = given.projections([name])
+    projection = next((each for each in given.read_model(name) if each.name == name), None)
+    if projection is None:
+        (projection,) = given.projections([name])  # says which there are
     other = load_file(file, name)
     found = ask(given.history(), projection, other, slice_of(as_of, known_at, since), sample)
     show(given, _Shown(str(file), found))
@@ -95,4 +97,4 @@ class _Shown:
         yield from difference_table(it.views, "present", "other")
         yield from sample_tables(it.samples, "present", "other")
         yield ""
-        yield "the rows are the same" if it.same else "readers would see these differences"
+        yield verdict(all(view.same for view in it.views), all(view.same_columns for view in it.views))

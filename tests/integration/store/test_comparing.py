@@ -8,7 +8,7 @@ import pytest
 
 from tillroll.events import StockReceived
 from tillroll.log.port import TopicPartition
-from tillroll.projection import Deltas, Derived, Frame, Key, Latest, Projection, Sum, derived, on
+from tillroll.projection import Deltas, Derived, Frame, Key, Latest, Projection, Sum, Table, derived, on
 from tillroll.store import sql
 from tillroll.store.comparing import Changed, TableDifference, live_copy
 from tillroll.store.postgres import PostgresStore
@@ -135,6 +135,59 @@ def test_another_key_cannot_be_compared_and_says_so(store: PostgresStore) -> Non
     assert not found.comparable
     assert not found.same
     assert (found.live_rows, found.candidate_rows, found.changed) == (1, 0, None)
+
+
+class Two(Projection):
+    """A table more than the live version."""
+
+    name: ClassVar[str] = "shelf"
+    version: ClassVar[int] = 4
+
+    class Shelf(Table):
+        """As it was."""
+
+        view = ""
+        sku: Key[str]
+        units: Sum[int]
+
+    class Places(Table):
+        """New."""
+
+        place: Key[str]
+        units: Sum[int]
+
+    @on(StockReceived)
+    def received(self, events: Frame) -> Deltas:
+        """Units."""
+        return {self.Shelf: events.select("sku", units="quantity")}
+
+
+def test_the_rows_of_a_table_that_one_version_lacks_are_told(store: PostgresStore) -> None:
+    with store.connection() as connection:
+        connection.execute(sql.create(Two).encode())
+        connection.execute("insert into shelf_v4.places values ('x', 3)")
+    with live_copy(store, Shelf) as copy:
+        found = {each.table: each for each in copy.differences(Two)}
+        rows = list(copy.changed(Two, "places"))
+    places = found["places"]
+    assert (places.live_rows, places.candidate_rows, places.added, places.same) == (0, 1, 1, False)
+    assert rows == [Changed({"place": "x"}, None, {"units": 3})]
+
+
+def test_what_is_stored_beside_what_readers_see_is_compared_too(store: PostgresStore) -> None:
+    twin = Shelf.numbered(9)
+    with store.connection() as connection:
+        connection.execute(sql.create(twin).encode())
+        for version in (Shelf, twin):
+            row = f"insert into {version.schema()}.shelf (sku, units, place, place__order) values ('a', 1, 'x', %s)"
+            connection.execute(row.encode(), ["1" if version is Shelf else "2"])
+    with live_copy(store, Shelf, stored=True) as copy:
+        (seen,) = copy.differences(twin)
+        assert seen.same
+        assert copy.stored_differences(twin) == {"shelf": 1}
+        with store.connection() as connection:
+            connection.execute("update shelf_v9.shelf set place__order = '1'")
+        assert copy.stored_differences(twin) == {}
 
 
 def test_the_copy_holds_rows_and_positions_of_one_instant(store: PostgresStore) -> None:

@@ -69,6 +69,23 @@ def test_the_last_change_is_the_row_for_every_row(projection: type[Projection], 
         assert last == told[-1]
 
 
+@pytest.mark.parametrize("projection", PROJECTIONS)
+def test_the_row_after_an_event_is_that_as_of_its_time(projection: type[Projection]) -> None:
+    """Also around voids, which take back from their own time on."""
+    history = History(filled(generated_history(projection, seed=14, size=40)), CONTRACT)
+    rows = list(rows_of(history, projection, Slice()))
+    compared = 0
+    for table, found in rows[:: max(1, len(rows) // 4)]:
+        key = {name: found[name] for name in table.key}
+        told = list(changes(parts_of(history, projection, table, key, Slice())))
+        for at in {change.occurred_at for change in told}:
+            (last,) = [change for change in told if change.occurred_at <= at][-1:]
+            past = history.past(projection, Slice(as_of=at)).views[table.view].rows(named=True)
+            assert last.row in past
+            compared += 1
+    assert compared
+
+
 class Units(Projection):
     """Refuses the quantity 13."""
 

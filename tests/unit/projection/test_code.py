@@ -102,6 +102,56 @@ def test_what_decides_rows_is_named(declare: Declare, replaced: list[tuple[str, 
     assert not old.same_rows(new)
 
 
+REGISTERED = """FACTORS = {}
+
+
+def factor(function):
+    FACTORS[function.__name__] = function
+    return function
+
+
+def put(name, value):
+    _put(name, value)
+
+
+def _put(name, value):
+    FACTORS[name] = lambda: value
+
+
+@factor
+def two():
+    return 2
+
+
+_ = put("three", 3)
+FACTOR = 2
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("    return 2\n", "    return 4\n"),
+        ('put("three", 3)', 'put("three", 5)'),
+    ],
+)
+def test_what_a_called_function_or_a_decorator_fills_decides_too(
+    declare: Declare, old: str, new: str
+) -> None:
+    used = [("UNITS * FACTOR", 'UNITS * FACTORS["two"]()'), ("FACTOR = 2\n", REGISTERED)]
+    before = code_of(declare(*used))
+    after = code_of(declare(used[0], (used[1][0], REGISTERED.replace(old, new))))
+    assert REGISTERED.count(old) == 1
+    assert "constant FACTORS changed" in changes(before.rows, after.rows)
+
+
+def test_a_module_that_looks_for_files_beside_it_is_refused(declare: Declare) -> None:
+    with pytest.raises(DeclarationError, match="units uses __file__"):
+        code_of(declare(("UNUSED = 1", "UNUSED = __file__")))
+    beside = declare(beside="HERE = __file__\nONE = 1\n")
+    assert recorded("units", 2, code_of(beside)).name == "units"
+
+
 @pytest.mark.parametrize(
     "replaced",
     [

@@ -1,5 +1,6 @@
 """Dead letters, tried again: the event is read from the log and goes the way of every other event."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -7,10 +8,14 @@ from tillroll.contract.registry import Contract
 from tillroll.errors import TillrollError, Unavailable
 from tillroll.log.decode import decode_batches
 from tillroll.log.port import Batch, EventLog, Position, TopicPartition
+from tillroll.projection.code import changes, code_of
 from tillroll.projection.declare import Projection
 from tillroll.projection.fold import Folder
+from tillroll.services.replay.filling import by_its_code
+from tillroll.services.replay.promote import enter
 from tillroll.store.dead_letters import ADMISSION
 from tillroll.store.postgres import DeadLetter, PostgresStore, Writer
+from tillroll.store.versions import Version, find, mark
 
 __all__ = ["Retried", "Retrier"]
 
@@ -24,18 +29,36 @@ class Retried:
     reason: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    """What applies the dead letters of a version. changed: what its code at hand has otherwise, nothing if that is used."""
+
+    version: Version
+    projection: type[Projection]
+    changed: str
+    folder: Folder
+    writer: Writer
+
+
 class Retrier:
-    """Retries dead letters of `projections` (by name)."""
+    """Retries dead letters, each by the code that its version records.
+
+    projections: the code at hand, by name. mended: to use that where it differs; the version goes on by it from the
+    first event that it could apply. That is right for a change that concerns failed events alone: rows of the others
+    stay what the former code made of them, as `verify` would tell.
+    """
 
     def __init__(
         self,
         log: EventLog,
         store: PostgresStore,
         contract: Contract,
-        projections: dict[str, type[Projection]],
+        projections: Mapping[str, type[Projection]],
+        mended: bool = False,
     ):
         self._log, self._store, self._contract, self._projections = log, store, contract, projections
-        self._tools: dict[tuple[str, int], tuple[Folder, Writer]] = {}
+        self._mended = mended
+        self._rules: dict[tuple[str, int], _Rule] = {}
 
     def retry(self, letter: DeadLetter) -> Retried:
         """Apply the event and delete the dead letter in one transaction, or leave it with the reason.
@@ -51,49 +74,69 @@ class Retrier:
 
     def close(self) -> None:
         """Let go of connections."""
-        for _, writer in self._tools.values():
-            writer.close()
+        for rule in self._rules.values():
+            rule.writer.close()
 
     def _retry(self, letter: DeadLetter) -> Retried:
-        if reason := self._obstacle(letter):
-            return Retried(letter.id, False, reason)
-        folder, writer = self._tools_of(letter.projection, letter.version)
+        if letter.projection == ADMISSION:
+            return Retried(
+                letter.id,
+                False,
+                "a conflict cannot be retried, the first event of that id counts; publish this one again with an "
+                f"event_id of its own, then `tillroll dead-letters discard {letter.id}`",
+            )
+        rule = self._rule(letter.projection, letter.version)
         batches = [_record_at(self._log, letter.position)]
-        folded = folder.fold(decode_batches(batches, self._contract, folder.wanted), batches)
+        folded = rule.folder.fold(decode_batches(batches, self._contract, rule.folder.wanted), batches)
         if folded.failures:
             failure = folded.failures[0]
-            return Retried(letter.id, False, f"still fails: {failure.error}: {failure.message}")
-        if writer.retry(folded, letter.id):
-            return Retried(letter.id, True)
-        return Retried(letter.id, False, "another process has settled it in the meantime")
+            hint = f"; {rule.changed} since: --mended applies it by the code at hand" if rule.changed else ""
+            return Retried(letter.id, False, f"still fails: {failure.error}: {failure.message}{hint}")
+        if not rule.writer.retry(folded, letter.id):
+            return Retried(letter.id, False, "another process has settled it in the meantime")
+        self._adopt(rule)
+        return Retried(letter.id, True)
 
-    def _obstacle(self, letter: DeadLetter) -> str:
-        """Why there is no use in trying, or nothing."""
-        if letter.projection == ADMISSION:
-            return (
-                "a conflict cannot be retried, the first event of that id counts; publish this one again with an "
-                f"event_id of its own, then `tillroll dead-letters discard {letter.id}`"
-            )
-        projection = self._projections.get(letter.projection)
-        if projection is None:
-            return f"there is no projection {letter.projection} here; name its folder with --projections"
-        declared = self._store.declared(letter.projection, letter.version)
-        if declared is None:
-            return f"version {letter.version} of {letter.projection} is not there any more; discard it"
-        if declared != projection.fingerprint():
-            return (
-                f"{letter.projection} has other tables here than its version {letter.version}; `tillroll replay rebuild "
-                f"{letter.projection}` applies the event to the next one"
-            )
-        return ""
+    def _rule(self, name: str, number: int) -> _Rule:
+        if (name, number) not in self._rules:
+            self._rules[name, number] = self._found(name, number)
+        return self._rules[name, number]
 
-    def _tools_of(self, name: str, version: int) -> tuple[Folder, Writer]:
-        """By the code at hand: it is what was mended."""
-        if (name, version) not in self._tools:
-            projection = self._projections[name].numbered(version)
-            folder = Folder(projection(), self._contract, partial(self._store.taken_back, projection))
-            self._tools[name, version] = folder, self._store.writer(projection)
-        return self._tools[name, version]
+    def _found(self, name: str, number: int) -> _Rule:
+        """Raises TillrollError where the version is gone, or cannot be projected."""
+        with self._store.connection() as connection:
+            version = next((each for each in find(connection, name) if each.number == number), None)
+        if version is None:
+            raise TillrollError(f"version {number} of {name} is not there any more; discard it")
+        at_hand, changed = self._projections.get(name), ""
+        if at_hand is not None and version.code is not None:
+            changed = "; ".join(changes(version.code.rows, code_of(at_hand).rows))
+        if at_hand is not None and (self._mended or not changed):
+            self._refuse_other_tables(version, at_hand)
+            projection, changed = at_hand.numbered(number, version.limits.get("only")), ""
+        else:
+            projection = by_its_code(version)
+        folder = Folder(projection(), self._contract, partial(self._store.taken_back, projection))
+        return _Rule(version, projection, changed, folder, self._store.writer(projection))
+
+    def _refuse_other_tables(self, version: Version, at_hand: type[Projection]) -> None:
+        if self._store.declared(version.name, version.number) != at_hand.fingerprint():
+            raise TillrollError(
+                f"{version.name} has other tables here than its version {version.number}; `tillroll replay rebuild "
+                f"{version.name}` applies the event to the next one"
+            )
+
+    def _adopt(self, rule: _Rule) -> None:
+        """The version goes on by the code that has applied an event, which `project` would not take up otherwise."""
+        code, version = code_of(rule.projection), rule.version
+        if not self._mended or version.code is None or version.code.same_rows(code):
+            return
+        told = {"changed": changes(version.code.rows, code.rows)}
+        with self._store.connection() as connection:
+            mark(connection, version.name, version.number, version.state, code)
+            enter(connection, "mended", version.name, version.number, version.number, None, told)
+        adopted = replace(rule, version=replace(version, code=code))
+        self._rules[version.name, version.number] = adopted
 
 
 def _record_at(log: EventLog, position: Position) -> Batch:

@@ -3,19 +3,20 @@
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from tillroll.contract.registry import load_contract
-from tillroll.errors import TillrollError, UsageError
+from tillroll.errors import TillrollError, TooManyFailures, UsageError
 from tillroll.history.behind import Behind, Rule, behind
 from tillroll.history.scan import Slice
 from tillroll.history.view import History
 from tillroll.log.port import EventLog, Positions
 from tillroll.projection.declare import Projection
 from tillroll.services.projector.projector import Projector
+from tillroll.services.replay.anew import folded_anew
 from tillroll.services.replay.filling import by_its_code
 from tillroll.store.comparing import Changed, LiveCopy, TableDifference, live_copy
 from tillroll.store.locks import office, standing_still
@@ -48,6 +49,11 @@ class Comparison:
     def same(self) -> bool:
         """Whether readers would see the same rows."""
         return all(table.same for table in self.tables)
+
+    @property
+    def same_columns(self) -> bool:
+        """Whether readers would see the same columns."""
+        return all(table.same_columns for table in self.tables)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,15 +110,19 @@ def pair(store: PostgresStore, name: str) -> tuple[Version, Version]:
 def comparing(log: EventLog, store: PostgresStore, name: str) -> Iterator[Compared]:
     """Compare the candidate of `name` with its live version, which nobody has to stop.
 
-    The candidate stands still meanwhile; followers take it up again. Raises UsageError, TillrollError.
+    The candidate stands still meanwhile; followers take it up again. Where the live version's handler stops it behind
+    the candidate, what the candidate came to at that position is folded anew. Raises UsageError, TillrollError.
     """
     store.bind(log.identity)
     old, new = pair(store, name)
     live, candidate = by_its_code(old), by_its_code(new)
     with office(store, name), standing_still(store, name, new.number):
-        _wait_for(log, store, live, store.positions(candidate))
-        with live_copy(store, live, candidate.only) as copy:
-            _bring_to(log, store, candidate, copy.positions)
+        stuck = _wait_for(log, store, live, store.positions(candidate))
+        with live_copy(store, live, candidate.only) as copy, ExitStack() as until:
+            if stuck:
+                candidate = until.enter_context(folded_anew(log, store, new, candidate, copy.positions))
+            else:
+                _bring_to(log, store, candidate, copy.positions)
             tables = tuple(copy.differences(candidate))
             places = {f"{at.topic}/{at.partition}": offset for at, offset in sorted(copy.positions.items())}
             begins = str(new.limits.get("from", ""))
@@ -135,19 +145,29 @@ def compared(store: PostgresStore, name: str, live: int, candidate: int) -> Mapp
     return row[0] if row else None
 
 
-def _wait_for(log: EventLog, store: PostgresStore, live: type[Projection], positions: Positions) -> None:
-    """Until the live version is at least at `positions`; it is brought there where nobody projects it."""
+def _wait_for(log: EventLog, store: PostgresStore, live: type[Projection], positions: Positions) -> bool:
+    """Until the live version is at least at `positions`; it is brought there where nobody projects it.
+
+    Whether it is stuck instead: its handler fails at what comes next.
+    """
     moved, before = time.monotonic(), store.positions(live)
     while _behind(before, positions):
         if time.monotonic() - moved > STUCK_SECONDS:
-            _bring_to(
-                log, store, live, {origin: max(at, before.get(origin, 0)) for origin, at in positions.items()}
-            )
-            return
+            try:
+                _bring_to(
+                    log,
+                    store,
+                    live,
+                    {origin: max(at, before.get(origin, 0)) for origin, at in positions.items()},
+                )
+            except TooManyFailures:
+                return True
+            return False
         time.sleep(STEP_SECONDS)
         now = store.positions(live)
         if now != before:
             moved, before = time.monotonic(), now
+    return False
 
 
 def _bring_to(

@@ -121,7 +121,9 @@ def _session(
 
 def _known_failures(store: PostgresStore, name: str) -> int:
     """Dead letters of the version that has most of them: a rebuild meets them all again, maybe in one batch."""
-    return max((n for (of, _), n in dead_letters.count(store).items() if of == name), default=0)
+    return max(
+        (n for (of, _), n in dead_letters.count(store, discarded=True).items() if of == name), default=0
+    )
 
 
 def _goes_on(use: InUse) -> bool:

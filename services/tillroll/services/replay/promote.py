@@ -18,7 +18,18 @@ from tillroll.store.postgres import PostgresStore
 from tillroll.store.switching import switch
 from tillroll.store.versions import State, Version, drop, find, mark
 
-__all__ = ["Entry", "Switched", "audit", "cancel", "obstacles", "pause", "promote", "retire", "rollback"]
+__all__ = [
+    "Entry",
+    "Switched",
+    "audit",
+    "cancel",
+    "enter",
+    "obstacles",
+    "pause",
+    "promote",
+    "retire",
+    "rollback",
+]
 
 NEAR = 10_000  # events: a candidate further behind is not caught up
 
@@ -168,7 +179,7 @@ def _switch(
     def also(connection: Connection) -> None:
         mark(connection, old.name, old.number, left)
         mark(connection, new.name, new.number, State.LIVE)
-        _note(connection, action, old.name, old.number, new.number, reason, details)
+        enter(connection, action, old.name, old.number, new.number, reason, details)
 
     with office(store, old.name):
         switch(store, by_its_code(old), by_its_code(new), also)
@@ -177,13 +188,14 @@ def _switch(
 def _take_away(store: PostgresStore, action: str, version: Version, reason: str | None) -> None:
     with standing_still(store, version.name, version.number), store.connection() as connection:
         drop(connection, version.name, version.number)
-        _note(connection, action, version.name, version.number, None, reason, {})
+        enter(connection, action, version.name, version.number, None, reason, {})
 
 
-def _note(
+def enter(
     connection: Connection, action: str, name: str, old: int | None, new: int | None, reason: str | None,
     details: Mapping[str, Any],
 ) -> None:  # fmt: skip
+    """An entry for the audit."""
     who = f"{_user()}@{socket.gethostname()}"
     connection.execute(
         "insert into tillroll.audit (who, action, projection, from_version, to_version, reason, details) "

@@ -1,27 +1,20 @@
 """Whether a read model is what its events make of it: folded anew up to its very positions, and compared."""
 
-import math
-from collections.abc import Collection, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from tillroll.contract.registry import load_contract
 from tillroll.errors import UsageError
 from tillroll.log.port import EventLog, Position, Positions, TopicPartition
-from tillroll.projection.declare import Projection
-from tillroll.projection.fold import FailureBudget
-from tillroll.services.projector.projector import Projector
+from tillroll.services.replay.anew import SCRATCH, folded_anew
 from tillroll.services.replay.filling import by_its_code
 from tillroll.store import dead_letters
 from tillroll.store.comparing import Changed, TableDifference, live_copy
 from tillroll.store.locks import office
 from tillroll.store.postgres import PostgresStore
-from tillroll.store.versions import State, Version, create, drop, find
+from tillroll.store.versions import State, Version, find
 
 __all__ = ["PartitionCheck", "Verified", "verify"]
 
-SCRATCH = 0  # the number of the version that is folded anew; no other has it
-STEP_SECONDS = 0.2
 SAMPLES = 5
 
 
@@ -52,7 +45,8 @@ class PartitionCheck:
 class Verified:
     """What was found. tables: the rows folded anew ("candidate") against those that are stored ("live").
 
-    missing, surplus: dead letters that should be kept and are not, and the other way round. begins: where the version
+    beside: where readers see the same rows, by stored table the rows that hold something else for what is still to come,
+    such as the moves of a Level or the time of a Latest. missing, surplus: dead letters that should be kept and are not, and the other way round. begins: where the version
     was told to begin, and was folded from, '' = at the beginning.
     """
 
@@ -64,12 +58,14 @@ class Verified:
     missing: tuple[Position, ...]
     surplus: tuple[Position, ...]
     begins: str
+    beside: Mapping[str, int]
 
     @property
     def holds(self) -> bool:
         """Whether rows, dead letters and counts are what the events make of them."""
         complete = all(each.complete for each in self.partitions)
-        return complete and not self.missing and not self.surplus and all(table.same for table in self.tables)
+        rows = all(table.same for table in self.tables) and not self.beside
+        return complete and rows and not self.missing and not self.surplus
 
 
 def verify(log: EventLog, store: PostgresStore, name: str) -> Verified:
@@ -82,16 +78,16 @@ def verify(log: EventLog, store: PostgresStore, name: str) -> Verified:
     projection = by_its_code(live)
     with (
         office(store, name),
-        live_copy(store, projection) as copy,
-        _scratch(store, projection, live) as scratch,
+        live_copy(store, projection, stored=True) as copy,
+        folded_anew(log, store, live, projection, copy.positions) as scratch,
     ):
-        _fold(log, store, scratch, copy.positions)
         tables = tuple(copy.differences(scratch))
         samples = {
             t.table: list(copy.changed(scratch, t.table, SAMPLES))
             for t in tables
             if t.comparable and not t.same
         }
+        beside = copy.stored_differences(scratch) if all(table.same for table in tables) else {}
         kept, found = (_dead(store, name, number, copy.positions) for number in (live.number, SCRATCH))
         read = store.applied(scratch)
     checks = tuple(
@@ -100,7 +96,7 @@ def verify(log: EventLog, store: PostgresStore, name: str) -> Verified:
     )
     missing, surplus = tuple(sorted(found - kept)), tuple(sorted(kept - found))
     begins = str(live.limits.get("from", ""))
-    return Verified(name, live.number, checks, tables, samples, missing, surplus, begins)
+    return Verified(name, live.number, checks, tables, samples, missing, surplus, begins, beside)
 
 
 def _check(
@@ -126,32 +122,8 @@ def _live(store: PostgresStore, name: str) -> Version:
     return live
 
 
-@contextmanager
-def _scratch(store: PostgresStore, projection: type[Projection], live: Version) -> Iterator[type[Projection]]:
-    """A version to fold into, taken away at the end; one that a killed process left is taken away first."""
-    scratch = projection.numbered(SCRATCH, live.limits.get("only"))
-    with store.connection() as connection:
-        drop(connection, projection.name, SCRATCH)
-        create(connection, scratch, State.FILLING, live.limits, live.start)
-    try:
-        yield scratch
-    finally:
-        with store.connection() as connection:
-            drop(connection, projection.name, SCRATCH)
-
-
-def _fold(log: EventLog, store: PostgresStore, scratch: type[Projection], positions: Positions) -> None:
-    # Whatever fails is compared with the dead letters that are there.
-    budget = FailureBudget(most=math.inf, share=1.0)
-    projector = Projector(scratch, log, store, load_contract(), limit=positions, budget=budget)
-    with closing(projector):
-        while projector.lag(positions) > 0:
-            projector.step(STEP_SECONDS)
-        projector.flush()
-
-
 def _dead(store: PostgresStore, name: str, number: int, positions: Positions) -> set[Position]:
-    letters = dead_letters.find(store, name)
+    letters = dead_letters.find(store, name, discarded=True)
     return {
         letter.position
         for letter in letters
