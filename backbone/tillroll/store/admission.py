@@ -5,11 +5,12 @@ projectors that read the same partition at different times see the same events.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
 import polars as pl
+import psycopg
 
 from tillroll.database import Connection
 from tillroll.errors import Replaced, TillrollError
@@ -143,13 +144,19 @@ class AdmissionTable:
     def settle(self, candidates: pl.DataFrame, ends: Mapping[TopicPartition, int], judge: "Judge") -> int:
         """Admit everything below `ends` in one transaction; returns how many offsets are to be passed over.
 
-        candidates: CANDIDATES, one row per event that has an id. judge: given REPEATS, the candidates whose id
+        candidates: with the columns CANDIDATES, one row per event that has an id. judge: given REPEATS, the candidates whose id
         stands elsewhere, returns dead letters for those that are other events under a used id.
         """
         connection = self._open()
-        with self._store.database.translated(), connection.transaction():
-            self._advance(connection, ends)
-            repeats = self._register(connection, candidates)
+        few = len(candidates) <= FEW_ROWS
+        together = (
+            connection.pipeline() if few else nullcontext()
+        )  # the way of a statement is longer than its work
+        with self._store.database.translated(), together, connection.transaction():
+            moved = self._advance(connection, ends)
+            kept = self._keep(connection, candidates)
+            self._refuse_lost(moved, ends)
+            repeats = REPEATS.to_frame() if kept.all_new else self._repeats(connection, kept)
             if len(repeats):
                 bury(connection, "", 0, judge(repeats))
                 self._skip(connection, repeats, ends)
@@ -179,7 +186,7 @@ class AdmissionTable:
             raise Replaced("admission: this process does not hold the office")
         return self._connection
 
-    def _advance(self, connection: Connection, ends: Mapping[TopicPartition, int]) -> None:
+    def _advance(self, connection: Connection, ends: Mapping[TopicPartition, int]) -> psycopg.Cursor[Any]:
         """Admitted up to `ends`, all partitions in one statement."""
         moves = []
         for origin in sorted(ends):
@@ -189,24 +196,28 @@ class AdmissionTable:
                     f"admission: {origin.topic}/{origin.partition} was read from before what is admitted"
                 )
             moves.append((held.id, held.epoch, held.next_offset, ends[origin]))
-        columns = [list(column) for column in zip(*moves, strict=True)]
-        moved = {row[0] for row in connection.execute(_ADVANCE, columns)} if moves else set()
-        if lost := [origin for origin in sorted(ends) if self._held[origin].id not in moved]:
+        columns = [list(column) for column in zip(*moves, strict=True)] if moves else [[]] * 4
+        return connection.execute(_ADVANCE, columns)
+
+    def _refuse_lost(self, moved: psycopg.Cursor[Any], ends: Mapping[TopicPartition, int]) -> None:
+        there = {row[0] for row in moved}
+        if lost := [origin for origin in sorted(ends) if self._held[origin].id not in there]:
             raise Replaced(f"admission: {lost[0].topic}/{lost[0].partition} has another admitter now")
 
-    def _register(self, connection: Connection, candidates: pl.DataFrame) -> pl.DataFrame:
-        """Keep the ids that are new, of equal ones the one at the lowest place; returns REPEATS."""
-        staged = candidates.select(CANDIDATES.names())
+    def _keep(self, connection: Connection, candidates: pl.DataFrame) -> "_Kept":
+        """Keep the ids that are new, of equal ones the one at the lowest place."""
         source, given = "stage_event_ids", list[list[Any]]()
-        if len(staged) <= FEW_ROWS:
-            source, given = _GIVEN, [column.to_list() for column in staged]
+        if len(candidates) <= FEW_ROWS:
+            source, given = _GIVEN, [candidates[name].to_list() for name in CANDIDATES.names()]
         else:
-            copy_frame(connection, source, staged)
-        alone = staged["event_id"].n_unique() == len(staged)
+            copy_frame(connection, source, candidates.select(CANDIDATES.names()))
+        alone = candidates["event_id"].n_unique() == len(candidates)
         keep = (_KEEP_ALL if alone else _KEEP_FIRST).format(source=source)
-        if connection.execute(keep.encode(), given).rowcount == len(staged):
-            return REPEATS.to_frame()
-        found = connection.execute(_FIND_REPEATS.format(source=source).encode(), given).fetchall()
+        return _Kept(connection.execute(keep.encode(), given), len(candidates), source, given)
+
+    def _repeats(self, connection: Connection, kept: "_Kept") -> pl.DataFrame:
+        """REPEATS among the candidates."""
+        found = connection.execute(_FIND_REPEATS.format(source=kept.source).encode(), kept.given).fetchall()
         return pl.DataFrame(found, schema=REPEATS, orient="row")
 
     def _skip(
@@ -224,6 +235,21 @@ class AdmissionTable:
 CANDIDATES = pl.Schema({"event_id": pl.String(), "partition_id": pl.Int64(), "log_offset": pl.Int64()})
 REPEATS = pl.Schema(dict(CANDIDATES) | {"first_partition_id": pl.Int64(), "first_offset": pl.Int64()})
 Judge = Callable[[pl.DataFrame], Sequence[Failure]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """An insert of candidates, and where they are: `source` with the parameters `given`."""
+
+    insert: psycopg.Cursor[Any]
+    candidates: int
+    source: str
+    given: list[list[Any]]
+
+    @property
+    def all_new(self) -> bool:
+        """Whether none of their ids was there."""
+        return self.insert.rowcount == self.candidates
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,10 +15,14 @@ from tillroll.log.ids import event_ids
 from tillroll.log.port import Batch, EventLog, Position, Subscription, TopicPartition
 from tillroll.log.records import read_records
 from tillroll.projection.fold import Failure
-from tillroll.store.admission import CANDIDATES, AdmissionTable
+from tillroll.store.admission import AdmissionTable
 from tillroll.store.postgres import PostgresStore
 
 __all__ = ["Admitter"]
+
+_EVENT_ID = event_ids(pl.col("value")).alias(
+    "event_id"
+)  # made once: few events are judged as often as they come
 
 
 class Admitter:
@@ -64,13 +68,11 @@ class Admitter:
         records = read_records(batches)
         ids = pl.Series([self._table.id_of(batch.origin) for batch in batches], dtype=pl.Int64)
         placed = records.select(
-            event_id=event_ids(pl.col("value")), _batch="_batch", log_offset="_offset", value="value"
-        ).with_columns(partition_id=ids.gather(records["_batch"]))
-        known = placed.drop_nulls("event_id")
-        ends = {batch.origin: batch.next_offset for batch in batches}
-        self._table.settle(
-            known.select(CANDIDATES.names()), ends, lambda repeats: self._judge(repeats, known)
+            _EVENT_ID, pl.lit(ids).gather("_batch").alias("partition_id"), log_offset="_offset", value="value"
         )
+        known = placed.drop_nulls("event_id") if placed["event_id"].null_count() else placed
+        ends = {batch.origin: batch.next_offset for batch in batches}
+        self._table.settle(known, ends, lambda repeats: self._judge(repeats, known))
 
     def _judge(self, repeats: pl.DataFrame, known: pl.DataFrame) -> list[Failure]:
         """Conflicts among `repeats`: the bytes differ from those of the first event of that id.
