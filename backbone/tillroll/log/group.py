@@ -7,6 +7,8 @@ two may read one partition; the fencing epoch of the read model decides.
 
 import time
 from collections.abc import Collection, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Protocol
 
 from tillroll.log.port import Batch, EventLog, OnAssigned, OnRevoked, Positions, TopicPartition
@@ -15,6 +17,7 @@ __all__ = ["GroupReader", "Membership", "share"]
 
 REFRESH_SECONDS = 1.0
 POLL_BYTES = 16_000_000  # measured best: larger costs memory, smaller costs calls
+MUCH = 5_000  # records of a poll, from which on there is likely more to come
 
 
 class Membership(Protocol):
@@ -46,8 +49,20 @@ def share(partitions: Iterable[TopicPartition], members: Sequence[str], me: str)
     return frozenset(sorted(partitions)[mine :: len(ranks)])
 
 
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """One round of the partitions, from these positions on, under way."""
+
+    positions: Positions
+    max_bytes: int
+    found: Future[list[Batch]]
+
+
 class GroupReader:
-    """The Subscription of a log that can read partitions and tell members apart."""
+    """The Subscription of a log that can read partitions and tell members apart.
+
+    Where much comes, the next round is read while its caller works on this one.
+    """
 
     def __init__(
         self,
@@ -64,6 +79,8 @@ class GroupReader:
         self._paused: set[TopicPartition] = set()
         self._turn = 0
         self._refresh_at = 0.0
+        self._beside = ThreadPoolExecutor(1, "tillroll-read")
+        self._ahead: _Reading | None = None
 
     def poll(self, timeout: float, max_bytes: int = POLL_BYTES) -> Sequence[Batch]:
         """See Subscription.poll."""
@@ -95,6 +112,7 @@ class GroupReader:
         """See Subscription.close."""
         held = self.assignment()
         self._positions.clear()
+        self._beside.shutdown()
         try:
             if held:
                 self._on_revoked(held)
@@ -116,19 +134,38 @@ class GroupReader:
             self._positions.update(self._on_assigned(won))
 
     def _read(self, max_bytes: int) -> list[Batch]:
+        out = self._read_ahead(max_bytes) or self._round(self._active(), max_bytes)
+        for batch in out:
+            self._positions[batch.origin] = batch.next_offset
+        if sum(batch.count for batch in out) >= MUCH:
+            positions = self._active()
+            found = self._beside.submit(self._round, positions, max_bytes)
+            self._ahead = _Reading(positions, max_bytes, found)
+        return out
+
+    def _read_ahead(self, max_bytes: int) -> list[Batch]:
+        """What was read ahead of partitions that are still ours and stand where they stood."""
+        reading, self._ahead = self._ahead, None
+        if reading is None:
+            return []
+        found, active = reading.found.result(), self._active()
+        valid = {origin for origin, at in reading.positions.items() if active.get(origin) == at}
+        return [batch for batch in found if batch.origin in valid] if reading.max_bytes == max_bytes else []
+
+    def _active(self) -> dict[TopicPartition, int]:
+        return {origin: at for origin, at in self._positions.items() if origin not in self._paused}
+
+    def _round(self, positions: Positions, max_bytes: int) -> list[Batch]:
         """Round the partitions, beginning one further each time so that none starves."""
-        active = {origin: at for origin, at in self._positions.items() if origin not in self._paused}
-        origins = sorted(self._membership.ahead(active)) if active else []
+        origins = sorted(self._membership.ahead(positions)) if positions else []
         if not origins:
             return []
         self._turn = (self._turn + 1) % len(origins)
-        out: list[Batch] = []
+        out, size = list[Batch](), 0
         for origin in origins[self._turn :] + origins[: self._turn]:
-            room = max_bytes - sum(len(batch.body) for batch in out)
-            if room <= 0:
+            if size >= max_bytes:
                 break
-            got = self._log.read(origin, self._positions[origin], room)
-            if got:
-                self._positions[origin] = got[-1].next_offset
-                out.extend(got)
+            got = self._log.read(origin, positions[origin], max_bytes - size)
+            out.extend(got)
+            size += sum(len(batch.body) for batch in got)
         return out
