@@ -79,11 +79,11 @@ class Ground:
             scenario.problem = str(error)
         return scenario
 
-    def single(self, name: str, model: str, events: int) -> Scenario:
-        """tillroll's projector from a PostgresLog that got the first `events` one at a time."""
+    def appended(self, name: str, model: str, events: int, at_once: int) -> Scenario:
+        """tillroll's projector from a PostgresLog of its own that got the first `events` so many at a time."""
         address = self.stage.database()
         log = prepare(open_log(f"{address}&{UNDURABLE}", Path()), self.history.topic)
-        loaded = load(self.history, events, [(log, 1)])
+        loaded = load(self.history, events, [(log, at_once)])
         log.close()
         contender = Contender(name, "projector", {"log": address, "model": model})
         return Scenario(contender, self.checked(model, model, loaded.facts))

@@ -22,9 +22,10 @@ from tillroll.errors import (
     Unavailable,
 )
 
-__all__ = ["Connection", "Database", "translated"]
+__all__ = ["Connection", "Cursor", "Database", "translated"]
 
 Connection = psycopg.Connection[tuple[Any, ...]]
+Cursor = psycopg.Cursor[tuple[Any, ...]]
 
 OLDEST_SERVER = 15  # UNLOGGED, multiranges and MERGE as used here; tested on 15 and 18
 CONNECT_SECONDS = 10.0

@@ -5,12 +5,16 @@ from bench.histories import History
 from bench.histories.flat import FEW, HOT, MANY
 from bench.histories.mixed import MIXED
 from bench.histories.orders import ORDERS
+from bench.loading import BATCH
 from bench.measuring import Scenario
 from bench.sections import Section
 from bench.sizes import Sizes
 from bench.stage import Stage
 
-__all__ = ["contenders", "rebuild", "sides"]
+__all__ = ["AS_MANY", "SINGLE", "contenders", "rebuild", "sides"]
+
+SINGLE = "tillroll, PostgresLog of single-event appends"
+AS_MANY = "tillroll, PostgresLog, as many events in big batches"
 
 
 def rebuild(stage: Stage, sizes: Sizes) -> list[Section]:
@@ -45,7 +49,8 @@ def contenders(ground: Ground, sizes: Sizes) -> list[Scenario]:
         ground.tillroll("tillroll, Kafka", "stock_levels"),
         ground.tillroll("tillroll, Kafka, two processes", "stock_levels", processes=2),
         ground.tillroll("tillroll, PostgresLog", "stock_levels", kafka=False),
-        ground.single("tillroll, PostgresLog of single-event appends", "stock_levels", sizes.single),
+        ground.appended(SINGLE, "stock_levels", sizes.single, 1),
+        ground.appended(AS_MANY, "stock_levels", sizes.single, BATCH),
         ground.tillroll("tillroll store_availability, Kafka", "store_availability"),
         ground.tillroll("tillroll store_availability, PostgresLog", "store_availability", kafka=False),
     ]

@@ -10,9 +10,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import polars as pl
-import psycopg
 
-from tillroll.database import Connection
+from tillroll.database import Connection, Cursor
 from tillroll.errors import Replaced, TillrollError
 from tillroll.log.port import Batch, TopicPartition
 from tillroll.projection.fold import Failure
@@ -186,7 +185,7 @@ class AdmissionTable:
             raise Replaced("admission: this process does not hold the office")
         return self._connection
 
-    def _advance(self, connection: Connection, ends: Mapping[TopicPartition, int]) -> psycopg.Cursor[Any]:
+    def _advance(self, connection: Connection, ends: Mapping[TopicPartition, int]) -> Cursor:
         """Admitted up to `ends`, all partitions in one statement."""
         moves = []
         for origin in sorted(ends):
@@ -199,7 +198,7 @@ class AdmissionTable:
         columns = [list(column) for column in zip(*moves, strict=True)] if moves else [[]] * 4
         return connection.execute(_ADVANCE, columns)
 
-    def _refuse_lost(self, moved: psycopg.Cursor[Any], ends: Mapping[TopicPartition, int]) -> None:
+    def _refuse_lost(self, moved: Cursor, ends: Mapping[TopicPartition, int]) -> None:
         there = {row[0] for row in moved}
         if lost := [origin for origin in sorted(ends) if self._held[origin].id not in there]:
             raise Replaced(f"admission: {lost[0].topic}/{lost[0].partition} has another admitter now")
@@ -241,7 +240,7 @@ Judge = Callable[[pl.DataFrame], Sequence[Failure]]
 class _Kept:
     """An insert of candidates, and where they are: `source` with the parameters `given`."""
 
-    insert: psycopg.Cursor[Any]
+    insert: Cursor
     candidates: int
     source: str
     given: list[list[Any]]
