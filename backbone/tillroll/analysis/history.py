@@ -21,6 +21,7 @@ from tillroll.history.row import Change
 from tillroll.history.scan import Chunk, Slice
 from tillroll.log.port import EventLog, Position
 from tillroll.projection.declare import Projection, TableSpec
+from tillroll.projection.evaluate import read_views
 from tillroll.projection.registry import view_names
 from tillroll.store.postgres import PostgresStore
 
@@ -161,7 +162,8 @@ class History:
         parts = row.parts_of(self._history, projection, table, key, _slice(as_of, known_at))
         told = list(row.changes(parts, by))
         if not told:
-            return pl.DataFrame(schema=[f"_{name}" for name in _names(Change)])
+            row_schema = read_views(projection, {})[table.view].schema
+            return pl.DataFrame(schema={f"_{name}": pl.Null() for name in _names(Change)} | dict(row_schema))
         events = pl.DataFrame([_plain(change) for change in told], infer_schema_length=None).drop("row")
         rows = pl.DataFrame([change.row for change in told], infer_schema_length=None)
         return pl.concat([events.rename(lambda name: f"_{name}"), rows], how="horizontal")

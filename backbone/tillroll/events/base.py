@@ -86,8 +86,14 @@ def _text(text: str) -> str:
     return text
 
 
+def _name(text: str) -> str:
+    if not text:
+        raise ValueError("should name something: what has no name would share one row")
+    return _text(text)
+
+
 Text = Annotated[str, AfterValidator(_text)]
-Name = Annotated[str, Field(min_length=1), AfterValidator(_text)]
+Name = Annotated[str, AfterValidator(_name)]
 Uuid = Annotated[str, BeforeValidator(_uuid)]
 Int = Annotated[int, Field(ge=-(1 << 31), lt=1 << 31)]
 Long = Annotated[int, Field(ge=-(1 << 63), lt=1 << 63)]

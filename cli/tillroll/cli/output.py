@@ -16,6 +16,7 @@ from tillroll.cli.streams import results
 __all__ = ["Result", "as_json", "cell", "count", "say", "show", "table"]
 
 GAP = "  "
+LONGEST_CELL = 200  # characters of a value in a table
 
 
 class Result(Protocol):
@@ -87,7 +88,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], width: int | No
     width: columns of the screen; None = those of the terminal, and no limit where there is none.
     """
     values = [list(row) for row in rows]
-    cells = [[_printable(cell(value)) for value in row] for row in values]
+    cells = [[_short(_printable(cell(value))) for value in row] for row in values]
     right = [_is_numeric(row[at] for row in values) for at in range(len(columns))]
     sizes = [max(map(len, texts)) for texts in zip(columns, *cells, strict=True)]
     if sum(sizes) + len(GAP) * (len(sizes) - 1) > (_screen() if width is None else width):
@@ -96,6 +97,11 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], width: int | No
     for row in (columns, ["-" * size for size in sizes], *cells):
         places = zip(row, sizes, right, strict=True)
         yield GAP.join(t.rjust(size) if numeric else t.ljust(size) for t, size, numeric in places).rstrip()
+
+
+def _short(text: str) -> str:
+    """A list of a thousand values would make every line as wide as itself; --json and --csv give it whole."""
+    return text if len(text) <= LONGEST_CELL else f"{text[: LONGEST_CELL - 3]}..."
 
 
 def _blocks(columns: Sequence[str], cells: Iterable[Sequence[str]]) -> Iterator[str]:

@@ -21,6 +21,12 @@ def test_null_is_nothing_and_keeps_a_column_numeric() -> None:
     assert list(table(["n"], [(None,), (10,)], width=80))[2:] == ["", "10"]
 
 
+def test_one_long_value_does_not_widen_every_line() -> None:
+    lines = list(table(["sku", "all"], [("a", "x" * 5_000), ("b", "y")], width=1_000))
+    assert max(map(len, lines)) <= 210
+    assert lines[2].endswith("xxx...")
+
+
 def test_a_table_without_rows_is_its_head() -> None:
     assert list(table(["sku", "units"], [], width=80)) == ["sku  units", "---  -----"]
 

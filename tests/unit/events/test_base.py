@@ -220,7 +220,7 @@ def test_the_hand_written_envelope_is_that_of_the_schemas() -> None:
     ("field", "told", "model"), [("sku", RECEIVED, StockReceived), ("order_id", HELD, OrderHeld)]
 )
 def test_an_empty_id_is_none(field: str, told: dict[str, Any], model: type[Event]) -> None:
-    assert "at least 1 character" in reason(field, "", told, model)
+    assert "should name something" in reason(field, "", told, model)
 
 
 def test_no_place_is_an_empty_one() -> None:

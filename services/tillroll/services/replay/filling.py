@@ -1,4 +1,4 @@
-"""One process of a rebuild: projects its share of the log into a version that is being filled."""
+"""One of those who fill: projects its share of the log into a version of a rebuild."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -54,33 +54,45 @@ def by_its_code(version: Version) -> type[Projection]:
     )
 
 
-def fill(
-    place: Place, name: str, number: int, ends: Mapping[TopicPartition, int], rate: float | None
-) -> None:
-    """Project until the group has reached `ends`, or the version is not being filled any more.
+def never() -> bool:
+    """Not to leave off before the end."""
+    return False
 
-    rate: events a second at most, of this process. Waits while the log or the store is down. Raises what ends
+
+def fill(
+    place: Place,
+    name: str,
+    number: int,
+    ends: Mapping[TopicPartition, int],
+    rate: float | None,
+    stopped: Callable[[], bool] = never,
+) -> None:
+    """Project until the group has reached `ends`, the version is not being filled any more, or we are `stopped`.
+
+    rate: events a second at most, of this one. Waits while the log or the store is down. Raises what ends
     a projection.
     """
-    patiently(lambda: _filled(place, name, number, ends, rate))
+
+    def filled() -> None:
+        with place.opened() as (log, store):
+            _session(log, store, name, number, ends, rate, stopped)
+
+    patiently(filled, stopped)
 
 
-def patiently(work: Callable[[], T]) -> T:
-    """What `work` gives; it is done again for as long as the log or the store is down."""
+def patiently(work: Callable[[], T], stopped: Callable[[], bool] = never) -> T:
+    """What `work` gives; it is done again for as long as the log or the store is down, unless we are `stopped`."""
     wait = FIRST_WAIT
     while True:
         try:
             return work()
         except Unavailable:
-            time.sleep(wait)
+            until = time.monotonic() + wait
+            while (rest := until - time.monotonic()) > 0:
+                if stopped():
+                    raise
+                time.sleep(min(rest, STEP_SECONDS))
             wait = min(2 * wait, LONGEST_WAIT)
-
-
-def _filled(
-    place: Place, name: str, number: int, ends: Mapping[TopicPartition, int], rate: float | None
-) -> None:
-    with place.opened() as (log, store):
-        _session(log, store, name, number, ends, rate)
 
 
 def _session(
@@ -90,6 +102,7 @@ def _session(
     number: int,
     ends: Mapping[TopicPartition, int],
     rate: float | None,
+    stopped: Callable[[], bool],
 ) -> None:
     with store.connection() as connection:
         version = next((each for each in find(connection, name) if each.number == number), None)
@@ -111,11 +124,11 @@ def _session(
             budget=FailureBudget(known=_known_failures(store, name)),
         )
         with closing(projector):
-            while _goes_on(use) and projector.lag(ends) > 0:
+            while not stopped() and _goes_on(use) and projector.lag(ends) > 0:
                 begun = time.monotonic()
                 events = projector.step(STEP_SECONDS).events
                 if rate is not None:
-                    _rest_until(begun + events / rate, use)
+                    _rest_until(begun + events / rate, use, stopped)
             projector.flush()
 
 
@@ -130,7 +143,7 @@ def _goes_on(use: InUse) -> bool:
     return use.still() and use.state is State.FILLING
 
 
-def _rest_until(moment: float, use: InUse) -> None:
+def _rest_until(moment: float, use: InUse, stopped: Callable[[], bool]) -> None:
     """In small steps: who pauses or cancels does not wait for it."""
-    while (rest := moment - time.monotonic()) > 0 and _goes_on(use):
+    while (rest := moment - time.monotonic()) > 0 and not stopped() and _goes_on(use):
         time.sleep(min(rest, STEP_SECONDS))

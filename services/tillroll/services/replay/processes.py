@@ -1,4 +1,6 @@
-"""The processes of a rebuild: as many as wished, gone with the one that started them, however that ends."""
+"""Those who do the work of a rebuild: a thread of ours, or as many processes as wished; gone with the one that
+started them, however that ends.
+"""
 
 import os
 import pickle
@@ -14,7 +16,44 @@ from typing import Any, Self
 
 from tillroll.errors import TillrollError
 
-__all__ = ["Processes"]
+__all__ = ["Here", "Processes"]
+
+
+class Here:
+    """A thread that does `work(*args, stopped=...)`; a context, at whose end it is through.
+
+    stopped: tells whether it is to leave off. One needs no process of its own, which takes half a second to start.
+    """
+
+    def __init__(self, work: Callable[..., None], *args: Any):
+        self._stop = threading.Event()
+        self._error: Exception | None = None
+        self._thread = threading.Thread(
+            target=self._run, args=(work, args), name="tillroll-fill", daemon=True
+        )
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def are_at_work(self, seconds: float) -> bool:
+        """Whether it is, after at most that long. Raises what it raised."""
+        self._thread.join(seconds)
+        if self._error is not None:
+            raise self._error
+        return self._thread.is_alive()
+
+    def _run(self, work: Callable[..., None], args: tuple[Any, ...]) -> None:
+        try:
+            work(*args, stopped=self._stop.is_set)
+        except Exception as error:  # noqa: BLE001 - it is raised where somebody can tell it
+            self._error = error
 
 
 class Processes:

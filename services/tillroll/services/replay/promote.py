@@ -114,7 +114,12 @@ def rollback(store: PostgresStore, name: str, reason: str | None = None) -> Swit
             "and action in ('promote', 'rollback') order by id desc limit 1",
             [name, live.number],
         ).fetchall()
-    before = next((v for v in versions if rows and v.number == rows[0][0] and v.state is State.WARM), None)
+    before = next((v for v in versions if rows and v.number == rows[0][0]), None)
+    if before is not None and before.state is not State.WARM:
+        raise UsageError(
+            f"{name} cannot be rolled back: version {before.number}, which was live before {live.number}, is a "
+            f"{before.state} by now; `tillroll replay promote {name}` makes it live again"
+        )
     if before is None:
         warm = ", ".join(str(v.number) for v in versions if v.state is State.WARM)
         raise UsageError(

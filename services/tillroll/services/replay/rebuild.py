@@ -1,4 +1,4 @@
-"""A rebuild: the next version of a projection, filled beside the live one by processes of its own."""
+"""A rebuild: the next version of a projection, filled beside the live one."""
 
 import threading
 import time
@@ -17,7 +17,7 @@ from tillroll.services.projector.listening import Outage, Silent
 from tillroll.services.projector.workers import Admitting, Shared
 from tillroll.services.replay.filling import Place, fill, patiently
 from tillroll.services.replay.pace import Pace
-from tillroll.services.replay.processes import Processes
+from tillroll.services.replay.processes import Here, Processes
 from tillroll.store import dead_letters
 from tillroll.store.locks import office
 from tillroll.store.postgres import PostgresStore
@@ -178,8 +178,9 @@ class Rebuild:
     ) -> None:
         rate = self._rate / self._processes if self._rate else None
         told = (self._place, candidate.name, candidate.version, dict(ends), rate)
-        with Processes(self._processes, fill, *told) as processes:
-            while processes.are_at_work(LOOK_SECONDS):
+        several = self._processes > 1
+        with Processes(self._processes, fill, *told) if several else Here(fill, *told) as those:
+            while those.are_at_work(LOOK_SECONDS):
                 self._look(store, candidate, start, pace)
                 if self._admission is not None and self._admission.done.error is not None:
                     raise self._admission.done.error  # nobody could read on
