@@ -6,9 +6,10 @@ that are left out keep the results of an earlier run on the same machine, and sa
 """
 
 import argparse
+import json
 import sys
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -51,9 +52,8 @@ def run(sizes: Sizes, only: list[str], path: Path) -> dict[str, Any]:
             print(f"{name}:", file=sys.stderr, flush=True)
             origin = {"group": name, "at": now(), "commit": commit()}
             found = [each.as_json() | origin for each in section(servers, sizes)]
-            results = keeping.keep(
-                {"sizes": sizes.name, "machine": place, "sections": found}, path, list(SECTIONS)
-            )
+            told = {"sizes": sizes.name, "numbers": json.loads(json.dumps(asdict(sizes))), "machine": place}
+            results = keeping.keep(told | {"sections": found}, path, list(SECTIONS))
     return results
 
 
@@ -83,6 +83,8 @@ def main() -> None:
         sizes = replace(sizes, runs=asked.runs, side_runs=asked.runs, name=OTHER)
     if asked.scale is not None:
         sizes = replace(sizes, tpcds_scale=asked.scale, name=OTHER)
+    if asked.docs and sizes.name == OTHER:
+        sys.exit("--docs shows a run with the usual numbers: leave out --events, --runs and --scale")
     results = run(sizes, asked.only, RESULTS / f"{sizes.name}.json")
     print(f"{report.tables(results)}\n\n{targets.table(results)}")
     if asked.docs:

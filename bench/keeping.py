@@ -38,5 +38,5 @@ def _before(results: Results, path: Path) -> list[dict[str, Any]]:
     if not path.is_file():
         return []
     known = json.loads(path.read_text(encoding="utf-8"))
-    same = known["machine"] == results["machine"] and known["sizes"] == results["sizes"]
+    same = all(known.get(part) == results.get(part) for part in ("machine", "sizes", "numbers"))
     return list(known["sections"]) if same else []

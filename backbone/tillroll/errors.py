@@ -14,7 +14,7 @@ TillrollError                  the root: the command line prints it as one line 
 ├── PositionOutOfRange         an offset that the log no longer (or does not yet) hold
 ├── Replaced                   another process owns the partition now; commit nothing, take a new assignment
 ├── HandlerFailed              one event that a projection's handler cannot take (a dead letter)
-│   └── EventUnfit             ... because of what the event itself holds, whatever the handler
+│   └── EventUnfit             ... because it quotes what is no event, whatever the handler
 ├── TooManyFailures            so many failures that the handler is wrong, not the events
 └── DeclarationError           a projection that contradicts itself, or its stored version
 """
@@ -104,7 +104,7 @@ class HandlerFailed(TillrollError):
 
 
 class EventUnfit(HandlerFailed):
-    """An event that no handler could be mended for: it says nothing about the handler."""
+    """An event that quotes what is none: it says nothing about the handler."""
 
 
 class TooManyFailures(TillrollError):

@@ -134,6 +134,39 @@ def test_what_was_discarded_is_known_to_verify(failed: Tillroll) -> None:
     assert "there is no dead letter" in failed("dead-letters", "retry", letter["id"], code=2).stderr
 
 
+def test_a_candidates_letter_that_was_discarded_is_no_reason_against_it(
+    failed: Tillroll, tmp_path: Path
+) -> None:
+    (tmp_path / "picky.py").write_text(
+        PICKY.replace('sku="hat")', 'sku="hat")) + len(events.filter(sku="glove")')
+    )
+    failed("replay", "rebuild", "picky")
+    failed("replay", "compare", "picky")
+    assert (
+        "1 dead letters that the live version has not" in failed("replay", "promote", "picky", code=1).stderr
+    )
+    glove = event_id_for("test", "StockReceived", "glove")
+    (new,) = (each for each in letters(failed, "picky") if each["event_id"] == glove)
+    failed("dead-letters", "discard", new["id"])
+    failed("replay", "promote", "picky")
+
+
+def test_a_view_that_changed_with_what_was_mended_is_there_at_once(
+    failed: Tillroll, rows: Rows, tmp_path: Path
+) -> None:
+    mended = (
+        PICKY.replace('sku="hat"', 'sku="cap"')
+        .replace(
+            "    units: Sum[int]\n", '    units: Sum[int]\n    twice: Derived[int] = derived("units * 2")\n'
+        )
+        .replace("import Frame,", "import Derived, Frame,")
+        .replace("Sum, on", "Sum, derived, on")
+    )
+    (tmp_path / "picky.py").write_text(mended)
+    failed("dead-letters", "retry", "--all", "--mended")
+    assert rows("picky", "sku=hat") == [{"sku": "hat", "units": 2, "twice": 4}]
+
+
 def test_discarded_is_gone_and_stays_unapplied(failed: Tillroll, rows: Rows) -> None:
     (letter,) = letters(failed)
     assert "1 dead letter discarded" in failed("dead-letters", "discard", letter["id"]).stdout

@@ -77,6 +77,8 @@ def _refuse_other(voided: Mapping[str, Any], where: str, contract: Contract) -> 
         schema, event = quoted(voided["event"], contract)
     except MalformedEvent as error:
         raise _unlike(f"{where}.event", str(error), VOID) from None
+    if schema.topic == ANY_TOPIC:
+        raise _unlike(f"{where}.event", "quotes a correction; correct the event itself once more", VOID)
     if schema.record == VOID:
         raise _unlike(
             f"{where}.event",

@@ -56,7 +56,7 @@ def _verbatim(projection: Any, contract: Any) -> dict[str, set[str]]:
         for schema in _read_by(projection, contract):
             for seed in range(SEEDS):
                 _keep_copied(columns, projection, contract, _values(schema, seed))
-    except Exception:  # noqa: BLE001 - a handler may raise anything
+    except (Exception, SystemExit, pl.exceptions.PanicException):  # noqa: BLE001 - a handler may raise anything
         return {name: set() for name in columns}
     return columns
 

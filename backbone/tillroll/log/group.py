@@ -61,7 +61,7 @@ class _Reading:
 class GroupReader:
     """The Subscription of a log that can read partitions and tell members apart.
 
-    Where much comes, the next round is read while its caller works on this one.
+    Where much comes, the next round is read while its caller works on this one, unless that one takes small bites.
     """
 
     def __init__(
@@ -137,7 +137,7 @@ class GroupReader:
         out = self._read_ahead(max_bytes) or self._round(self._active(), max_bytes)
         for batch in out:
             self._positions[batch.origin] = batch.next_offset
-        if sum(batch.count for batch in out) >= MUCH:
+        if max_bytes == POLL_BYTES and sum(batch.count for batch in out) >= MUCH:
             positions = self._active()
             found = self._beside.submit(self._round, positions, max_bytes)
             self._ahead = _Reading(positions, max_bytes, found)

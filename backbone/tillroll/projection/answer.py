@@ -4,12 +4,12 @@ from collections.abc import Iterator, Mapping
 
 import polars as pl
 
-from tillroll.errors import EventUnfit, HandlerFailed
+from tillroll.errors import HandlerFailed
 from tillroll.projection.declare import Column, Deltas, Projection, Rule, TableSpec
 from tillroll.projection.frame import ORDINAL, ROW, Frame
 from tillroll.projection.merge import AT, ORDER, needs_order, needs_time, order_key
 
-__all__ = ["by_table", "checked", "in_turn"]
+__all__ = ["SUMMABLE", "by_table", "checked", "in_turn"]
 
 # Half a million events a commit, ten rows each, of this size: half of what 64 bits hold. Polars' sums wrap silently.
 SUMMABLE = 10**12
@@ -79,9 +79,9 @@ def _fitting(table: TableSpec, name: str, column: Column, values: pl.Series) -> 
     if column.rule is Rule.KEY and values.null_count():
         raise HandlerFailed(f"null in key {where}; '' names nothing")
     if column.rule in (Rule.SUM, Rule.LEVEL) and not _is_summable(values):
-        raise EventUnfit(f"{where}: a contribution beyond {SUMMABLE} cannot be summed safely")
+        raise HandlerFailed(f"{where}: a contribution beyond {SUMMABLE} cannot be summed safely")
     if column.type is float and not values.is_finite().all():
-        raise EventUnfit(f"{where}: NaN and infinity are no values")
+        raise HandlerFailed(f"{where}: NaN and infinity are no values")
     return values
 
 

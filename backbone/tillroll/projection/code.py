@@ -63,16 +63,8 @@ def changes(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
 
 
 def code_of(projection: type[Projection], contract: Contract | None = None) -> Code:
-    """The code of `projection` as it is now.
-
-    Raises DeclarationError where its source cannot be found, or looks for files beside it, which are not recorded.
-    """
+    """The code of `projection` as it is now. Raises DeclarationError where its source cannot be found."""
     source, beside = _sources_of(projection)
-    if "__file__" in source and "__file__" in names(ast.parse(source)):
-        raise DeclarationError(
-            f"{projection.name} uses __file__, and a version is projected by its recorded code, without the files "
-            "that lay beside it: write what they hold into the module"
-        )
     rows = dict(_columns(projection)) | dict(_schemas(projection, contract or load_contract()))
     rows |= {part: _hash(text) for part, text in _Reader(projection, source, beside).parts().items()}
     return Code(rows, dict(_views(projection)), source, beside)
@@ -93,14 +85,14 @@ def recorded(name: str, version: int, code: Code) -> type[Projection]:
     mine = [each for each in declared if each.name == name and each.__module__ == module.__name__]
     if not mine:
         raise DeclarationError(f"{where}: it declares no projection {name}")
-    found = code_of(mine[0])
-    if lost := changes(_without_schemas(code.rows), _without_schemas(found.rows)):
+    if lost := changes(_declared(code.rows), dict(_columns(mine[0]))):
         raise DeclarationError(f"{where}: it no longer gives what was recorded: {'; '.join(lost)}")
     return mine[0].numbered(version)
 
 
-def _without_schemas(rows: Mapping[str, str]) -> dict[str, str]:
-    return {part: value for part, value in rows.items() if not part.startswith("schema ")}
+def _declared(rows: Mapping[str, str]) -> dict[str, str]:
+    """Keys and columns. Of code the text itself is recorded, and schemas are today's."""
+    return {part: value for part, value in rows.items() if part.startswith(("key of table ", "column "))}
 
 
 # --- parts that are values ------------------------------------------------------------------------------

@@ -10,11 +10,11 @@ import polars as pl
 
 from tillroll.contract.envelope import UUID_TEXT
 from tillroll.contract.registry import Contract
-from tillroll.errors import EventUnfit, TooManyFailures
+from tillroll.errors import EventUnfit, HandlerFailed, TooManyFailures
 from tillroll.log.decode import Decoded, Reject, decode_records
 from tillroll.log.port import Batch, Position
 from tillroll.log.records import RECORD_FRAME
-from tillroll.projection.answer import by_table, checked, in_turn
+from tillroll.projection.answer import SUMMABLE, by_table, checked, in_turn
 from tillroll.projection.declare import VOID, Projection, TableSpec
 from tillroll.projection.frame import ORDINAL, ROW, Frame
 from tillroll.projection.merge import TableDeltas, contributions, reduce, weigh
@@ -27,7 +27,8 @@ __all__ = ["EVENT", "Failure", "FailureBudget", "Folded", "Folder", "Traced", "c
 class Failure:
     """An event that could not be applied: where it stands and why; it becomes a dead letter.
 
-    of_handler: whether it may be the handler that is wrong; of bytes that are no event, say, it cannot be.
+    of_handler: whether it may be the handler that is wrong. It cannot be where the bytes are no event, a void quotes what
+    is none, or the event itself holds what nothing can be done with (see `_is_odd`).
     """
 
     position: Position
@@ -54,6 +55,7 @@ TakenBack = Callable[[Collection[str]], Collection[str]]
 """Given event_ids, says which of them voids have taken back already."""
 
 
+LONGEST_KEY = 8_191  # characters
 LONGEST_TEXT = 20_000  # characters of a message or a traceback in a dead letter
 
 EVENT = "_event"
@@ -103,7 +105,7 @@ class FailureBudget:
         if failures and self._failures > allowed:
             first = failures[0]
             raise TooManyFailures(
-                f"{projection}: {len(failures)} of {events} events failed, the first at {first.position.topic}/"
+                f"{projection}: {len(failures)} of {events or len(failures)} events failed, the first at {first.position.topic}/"
                 f"{first.position.partition} offset {first.position.offset} ({first.record}): {first.error}: "
                 f"{first.message}; nothing of this batch is applied: mend the handler, then run again"
             )
@@ -158,7 +160,7 @@ class Folder:
     def unstorable(self, record: str, event: pl.DataFrame, batches: Sequence[Batch]) -> Failure:
         """The failure of an event (a frame of one row) whose values the store cannot hold."""
         reason = "a value that the store cannot hold: NUL in a text, a number or a date out of range"
-        return _failed(EventUnfit(reason), record, event, batches)
+        return _failed(HandlerFailed(reason), record, event, batches)
 
     def _applied(
         self,
@@ -327,10 +329,30 @@ def _failed(error: BaseException, record: str, event: pl.DataFrame, batches: Seq
     position = Position(batch.topic, batch.partition, event["_offset"][0])
     trace = _storable("".join(traceback.format_exception(error)))
     message = _storable(_message(error))
-    of_handler = not isinstance(error, EventUnfit)
+    of_handler = not isinstance(error, EventUnfit) and not any(map(_is_odd, event.row(0)))
     return Failure(
         position, record, event["event_id"][0], type(error).__name__, message, trace, None, of_handler
     )
+
+
+def _is_odd(value: object) -> bool:
+    """Whether a field holds what neither sums nor PostgreSQL can take, in whatever depth.
+
+    An entry of an index has at most 8191 bytes, compressed; a text that long is no key.
+    """
+    match value:
+        case dict():
+            return any(map(_is_odd, value.values()))
+        case list() | tuple():
+            return any(map(_is_odd, value))
+        case str():
+            return "\x00" in value or len(value) > LONGEST_KEY
+        case bool() | None:
+            return False
+        case int() | float():
+            return not abs(value) <= SUMMABLE  # NaN is not
+        case _:
+            return False
 
 
 def _message(error: BaseException) -> str:

@@ -47,19 +47,29 @@ def names(node: ast.AST) -> list[str]:
 def definitions(body: Iterable[ast.stmt]) -> dict[str, list[ast.stmt]]:
     """By name, every statement of `body` that makes or may alter it, in order.
 
-    A statement that calls a function of `body`, or is decorated with one, may alter whatever that function uses.
+    A statement that calls something of `body`, hands a function of it on, or is decorated with either, may alter that and
+    whatever such a function uses.
     """
     statements = list(body)
     uses = {node.name: names(node) for node in statements if isinstance(node, _OWN_NAMES)}
+    imported = {
+        name
+        for each in statements
+        if isinstance(each, ast.Import | ast.ImportFrom)
+        for name in _altered(each)
+    }
     found: dict[str, list[ast.stmt]] = {}
     for statement in statements:
-        for name in dict.fromkeys([*_altered(statement), *_reached(_called(statement), uses)]):
+        reached = (name for name in _reached(_called(statement), uses) if name not in imported)
+        for name in dict.fromkeys([*_altered(statement), *reached]):
             found.setdefault(name, []).append(statement)
-    return found
+    return {name: makers for name, makers in found.items() if any(name in _altered(each) for each in makers)}
 
 
 def _called(statement: ast.stmt) -> Iterator[str]:
-    """Names in what is called when the statement is run; what stands in a function is run later, if at all."""
+    """Names in what is called when the statement is run, and in what it is called with; what stands in a function is run
+    later, if at all.
+    """
     if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):
         run: list[ast.AST] = [*statement.args.defaults, *filter(None, statement.args.kw_defaults)]
         yield from (name for each in statement.decorator_list for name in names(each))
@@ -70,18 +80,18 @@ def _called(statement: ast.stmt) -> Iterator[str]:
     else:
         run = [statement]
     calls = (node for each in run for node in ast.walk(each) if isinstance(node, ast.Call))
-    yield from (name for call in calls for name in names(call.func))
+    yield from (name for call in calls for name in names(call))
 
 
 def _reached(called: Iterable[str], uses: Mapping[str, Sequence[str]]) -> Iterator[str]:
-    """What the functions of these names use, and those that they use in turn."""
+    """These names, what the functions among them use, and those that they use in turn."""
     todo, seen = list(called), set[str]()
     while todo:
         name = todo.pop()
-        if name in uses and name not in seen:
+        if name not in seen:
             seen.add(name)
-            yield from uses[name]
-            todo += uses[name]
+            yield name
+            todo += uses.get(name, ())
 
 
 def _altered(node: ast.stmt) -> Iterator[str]:

@@ -40,10 +40,10 @@ def _requoted(text: str, key: IdentityKey, contract: Contract) -> str:
     try:
         schema, fields = quoted(text, contract)
         event = EVENTS[schema.record].read(fields)
+        told = hashed(event, key, contract)
+        return text if told == event else base64.b64encode(to_wire(told, contract)[2]).decode()
     except (MalformedEvent, KeyError):
         return text
-    told = hashed(event, key, contract)
-    return text if told == event else base64.b64encode(to_wire(told, contract)[2]).decode()
 
 
 def _hashed(given: CustomerReference, key: IdentityKey, where: str) -> CustomerReference:

@@ -95,12 +95,11 @@ def discard(store: PostgresStore, ids: Sequence[int]) -> list[int]:
     return sorted(row[0] for row in rows)
 
 
-def count(store: PostgresStore, discarded: bool = False) -> dict[tuple[str, int], int]:
-    """How many there are by projection and version; (ADMISSION, 0) for admission. discarded: those among them, too."""
+def count(store: PostgresStore) -> dict[tuple[str, int], int]:
+    """How many there are by projection and version; (ADMISSION, 0) for admission."""
     with store.connection() as connection:
         rows = connection.execute(
-            "select projection, version, count(*) from tillroll.dead_letters where %s or not discarded group by 1, 2",
-            [discarded],
+            "select projection, version, count(*) from tillroll.dead_letters where not discarded group by 1, 2"
         ).fetchall()
     return {(row[0], row[1]): row[2] for row in rows}
 

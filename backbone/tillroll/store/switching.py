@@ -139,17 +139,18 @@ def _restore(connection: Connection, view: _View, schema: str) -> None:
         connection.execute(f"comment on {of} is {text}".encode())
     if view.options:
         connection.execute(f"alter view {name} set ({', '.join(view.options)})".encode())
+    if any(option.startswith("security_invoker") for option in view.options):
+        for role in {grantee for _, _, grantee, _ in view.grants}:
+            _let_read(connection, quoted(role) if role else "public", schema)
     if not view.ours:
-        _hand_over(connection, view, schema)
+        _let_read(connection, quoted(view.owner), schema)
+        connection.execute(f"alter view {name} owner to {quoted(view.owner)}".encode())
 
 
-def _hand_over(connection: Connection, view: _View, schema: str) -> None:
-    """To its owner, by whose rights a view reads its tables."""
-    owner = quoted(view.owner)
+def _let_read(connection: Connection, role: str, schema: str) -> None:
+    """By the rights of its owner, or of whoever asks, a view reads its tables."""
     connection.execute(
-        f"grant usage on schema {quoted(schema)} to {owner}; "
-        f"grant select on all tables in schema {quoted(schema)} to {owner}; "
-        f"alter view {quoted(view.name)} owner to {owner}".encode()
+        f"grant usage on schema {quoted(schema)} to {role}; grant select on all tables in schema {quoted(schema)} to {role}".encode()
     )
 
 

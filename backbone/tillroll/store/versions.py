@@ -34,6 +34,7 @@ __all__ = [
     "mark",
     "noted",
     "progress_of",
+    "recode",
 ]
 
 
@@ -183,6 +184,14 @@ def mark(connection: Connection, name: str, number: int, state: State, code: Cod
         "update tillroll.projections set state = %s, live = %s, code = coalesce(%s, code) "
         "where name = %s and version = %s",
         [state, state is State.LIVE, json.dumps(code.as_json()) if code else None, name, number],
+    )
+
+
+def recode(connection: Connection, name: str, number: int, code: Code) -> None:
+    """Have a version projected by other code from now on."""
+    connection.execute(
+        "update tillroll.projections set code = %s where name = %s and version = %s",
+        [json.dumps(code.as_json()), name, number],
     )
 
 

@@ -57,7 +57,7 @@ def _lists(given: Given, view: str) -> "dict[str, pl.DataType]":
     from tillroll.projection.evaluate import read_views
     from tillroll.projection.registry import view_names
 
-    for projection in given.projections():
+    for projection in given.read_model(view):
         if view in view_names(projection):
             return lists_of(read_views(projection, {})[view].schema)
     return {}

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tillroll.cli.options import Given
 from tillroll.cli.output import as_json, cell, count, table
-from tillroll.errors import MalformedEvent, TillrollError
+from tillroll.errors import EventUnfit, MalformedEvent, TillrollError
 
 if TYPE_CHECKING:
     from tillroll.log.port import Position
@@ -141,6 +141,11 @@ class Shown:
             return f"To do: it can be read by now, so `tillroll dead-letters retry {id_}`"
         if self.letter.record is None:
             return f"To do: have its publisher mended; `tillroll dead-letters discard {id_}` forgets it"
+        if self.letter.error == EventUnfit.__name__:
+            return (
+                f"To do: have its publisher send what it meant under an id of its own; `tillroll dead-letters discard {id_}` "
+                "forgets this one"
+            )
         return f"To do: mend the handler, then `tillroll dead-letters retry {id_} --mended`"
 
 

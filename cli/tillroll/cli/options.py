@@ -3,8 +3,8 @@
 import functools
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, NoReturn, ParamSpec
@@ -13,7 +13,7 @@ import click
 
 from tillroll import settings
 from tillroll.cli.streams import for_results_alone
-from tillroll.errors import UsageError
+from tillroll.errors import Unavailable, UsageError
 
 if TYPE_CHECKING:
     from tillroll.contract.registry import Contract
@@ -75,6 +75,7 @@ class Given:
     log_address: str | None = None
     store_address: str | None = None
     folders: str = ""
+    _read: dict[str, list[type["Projection"]]] = field(default_factory=dict)
 
     @cached_property
     def log(self) -> "EventLog":
@@ -117,15 +118,17 @@ class Given:
         """All projections, the one that `name` (its own or a view's) means as readers see it, where there is a store."""
         from tillroll.cli.output import say
 
-        found = self.projections()
-        if not self._has_store:
-            return found
-        from tillroll.store.live import as_live
+        if name not in self._read:
+            self._read[name] = self.projections()
+            with suppress(Unavailable):  # of the log, which says so when it is read
+                if self._has_store:
+                    from tillroll.store.live import as_live
 
-        live = as_live(self.store, found, name)
-        for note in live.notes:
-            say(note)
-        return list(live.projections)
+                    live = as_live(self.store, self._read[name], name, self.log.identity)
+                    self._read[name] = list(live.projections)
+                    for note in live.notes:
+                        say(note)
+        return self._read[name]
 
     def kept_up(self, names: Sequence[str] = ()) -> list[type["Projection"]]:
         """The projections of these names, all when none is given; also those that the store alone still knows."""

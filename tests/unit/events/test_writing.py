@@ -148,6 +148,7 @@ def test_a_void_quotes_what_it_takes_back() -> None:
         ({"topic": "orders"}, "topic", "is orders, but what is quoted has stock"),
         ({"event_id": HEAD["event_id"][:-1] + "c"}, "event_id", "but what is quoted has"),
         ({"event": quoted(void()), "topic": "orders"}, "event", "quotes a void, which is final"),
+        ({"event": quoted(corrected()), "topic": "stock"}, "event", "quotes a correction"),
     ],
 )
 def test_a_void_of_anything_else_is_refused(changes: dict[str, Any], field: str, reason: str) -> None:

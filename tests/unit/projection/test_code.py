@@ -145,11 +145,75 @@ def test_what_a_called_function_or_a_decorator_fills_decides_too(
     assert "constant FACTORS changed" in changes(before.rows, after.rows)
 
 
-def test_a_module_that_looks_for_files_beside_it_is_refused(declare: Declare) -> None:
-    with pytest.raises(DeclarationError, match="units uses __file__"):
-        code_of(declare(("UNUSED = 1", "UNUSED = __file__")))
-    beside = declare(beside="HERE = __file__\nONE = 1\n")
-    assert recorded("units", 2, code_of(beside)).name == "units"
+def test_a_module_may_say_where_it_lies_and_what_lies_beside_it_is_not_recorded(declare: Declare) -> None:
+    told = declare(("UNUSED = 1", "HERE = __file__"), beside="HERE = __file__\nONE = 1\n")
+    assert recorded("units", 2, code_of(told)).name == "units"
+    place = "from pathlib import Path\n\nUNUSED = Path(__file__).read_text(encoding='utf-8')"
+    reading = code_of(declare(("UNUSED = 1", place)))
+    with pytest.raises(DeclarationError, match=r"version 3 of units cannot be .*No such file.*recorded"):
+        recorded("units", 3, reading)
+
+
+REGISTRIES = """class Rules(dict):
+    def rule(self, function):
+        self[function.__name__] = function
+        return function
+
+    def put(self, name, value):
+        self[name] = lambda: value
+
+
+RULES = Rules()
+
+
+@RULES.rule
+def two():
+    return 2
+
+
+_ = RULES.put("three", 3)
+
+
+@functools.singledispatch
+def convert(value):
+    return value
+
+
+@convert.register
+def _(value: int):
+    return value + 1
+
+
+def remember(name):
+    NAMES.append(name)
+
+
+NAMES = []
+list(map(remember, ("a", "b")))
+FACTOR = 2
+"""
+
+
+@pytest.mark.parametrize(
+    ("used", "old", "new"),
+    [
+        ("RULES", "    return 2\n", "    return 4\n"),
+        ("RULES", 'put("three", 3)', 'put("three", 5)'),
+        ("convert", "value + 1", "value + 2"),
+        ("NAMES", '("a", "b")', '("a", "c")'),
+    ],
+)
+def test_registries_of_whatever_kind_decide_by_what_is_put_into_them(
+    declare: Declare, used: str, old: str, new: str
+) -> None:
+    handler, head = (
+        ("UNITS * FACTOR", f"UNITS * len([{used}])"),
+        ("import polars as pl\n", "import functools\nimport polars as pl\n"),
+    )
+    before = code_of(declare(handler, head, ("FACTOR = 2\n", REGISTRIES)))
+    assert REGISTRIES.count(old) == 1
+    after = code_of(declare(handler, head, ("FACTOR = 2\n", REGISTRIES.replace(old, new))))
+    assert not before.same_rows(after)
 
 
 @pytest.mark.parametrize(
@@ -234,8 +298,10 @@ def test_a_version_goes_on_when_a_schema_changes(declare: Declare) -> None:
 
 def test_a_version_that_gives_something_else_than_was_recorded_is_not_loaded(declare: Declare) -> None:
     code = code_of(declare())
-    then = {**code.rows, "handler received": "another"}
-    with pytest.raises(DeclarationError, match=r"version 1 of units .* recorded: handler received changed"):
+    then = {**code.rows, "column units.units": "another"}
+    with pytest.raises(
+        DeclarationError, match=r"version 1 of units .* recorded: column units\.units changed"
+    ):
         recorded("units", 1, Code(then, code.views, code.source, code.beside))
 
 

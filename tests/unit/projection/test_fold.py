@@ -243,6 +243,32 @@ def test_a_failure_tells_whether_the_handler_may_be_wrong(sku: str, quantity: in
     assert failure.of_handler is of_handler
 
 
+class Wrong(Projection):
+    """Makes of every event what nobody can sum."""
+
+    sku: Key[str]
+    units: Sum[int]
+
+    @on(StockReceived)
+    def received(self, events: Frame) -> Frame:
+        """Far too many."""
+        return events.select("sku", units=pl.col("quantity") * 10**13)
+
+
+def test_a_handler_that_makes_impossible_numbers_is_not_the_events_fault() -> None:
+    folded = fold(Wrong, [received("a") for _ in range(20)])
+    assert {failure.of_handler for failure in folded.failures} == {True}
+    with pytest.raises(TooManyFailures):
+        FailureBudget().spend(folded.events, folded.failures, "wrong")
+
+
+@pytest.mark.parametrize("odd", [{"sku": "a\x00b"}, {"sku": "x" * 9_000}, {"quantity": -(10**13)}])
+def test_an_event_that_holds_what_nobody_can_use_is_at_fault_itself(odd: dict[str, Any]) -> None:
+    fields = received("a").fields() | odd
+    folded = fold(Wrong, [encode(CONTRACT.latest("StockReceived"), fields)])
+    assert [failure.of_handler for failure in folded.failures] == [False]
+
+
 # --- handlers that return rubbish -----------------------------------------------------------------------
 
 

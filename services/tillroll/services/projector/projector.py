@@ -374,6 +374,7 @@ class Projector:
         rejected = self._folder.fold(Decoded({}, decoded.rejects), pending.batches)
         folded = combine(self.projection, [*kept, rejected])
         folded.failures += failures
+        self._budget.spend(0, failures, self.projection.name)
         return folded
 
     def _sift(

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from tillroll.contract.registry import Contract
+from tillroll.database import Connection
 from tillroll.errors import TillrollError, Unavailable
 from tillroll.log.decode import decode_batches
 from tillroll.log.port import Batch, EventLog, Position, TopicPartition
@@ -14,8 +15,10 @@ from tillroll.projection.fold import Folder
 from tillroll.services.replay.filling import by_its_code
 from tillroll.services.replay.promote import enter
 from tillroll.store.dead_letters import ADMISSION
+from tillroll.store.locks import office, standing_still
 from tillroll.store.postgres import DeadLetter, PostgresStore, Writer
-from tillroll.store.versions import Version, find, mark
+from tillroll.store.switching import switch
+from tillroll.store.versions import State, Version, find, recode
 
 __all__ = ["Retried", "Retrier"]
 
@@ -92,9 +95,11 @@ class Retrier:
             failure = folded.failures[0]
             hint = f"; {rule.changed} since: --mended applies it by the code at hand" if rule.changed else ""
             return Retried(letter.id, False, f"still fails: {failure.error}: {failure.message}{hint}")
+        self._adopt(
+            rule
+        )  # before: whoever is killed in between leaves an event to retry, and no row of unknown code
         if not rule.writer.retry(folded, letter.id):
             return Retried(letter.id, False, "another process has settled it in the meantime")
-        self._adopt(rule)
         return Retried(letter.id, True)
 
     def _rule(self, name: str, number: int) -> _Rule:
@@ -127,16 +132,31 @@ class Retrier:
             )
 
     def _adopt(self, rule: _Rule) -> None:
-        """The version goes on by the code that has applied an event, which `project` would not take up otherwise."""
+        """The version goes on by the code that can apply an event: readers see its views, and running projectors, who
+        let go of it for a moment, take it up again by that code.
+        """
         code, version = code_of(rule.projection), rule.version
         if not self._mended or version.code is None or version.code.same_rows(code):
             return
         told = {"changed": changes(version.code.rows, code.rows)}
+        name, number = version.name, version.number
+
+        def adopt(connection: Connection) -> None:
+            recode(connection, name, number, code)
+            enter(connection, "mended", name, number, number, None, told)
+
+        with office(self._store, name), standing_still(self._store, name, number):
+            if self._is_live(name, number) and not version.code.same_views(code):
+                switch(self._store, by_its_code(version), rule.projection, adopt)
+            else:
+                with self._store.connection() as connection:
+                    adopt(connection)
+        self._rules[name, number] = replace(rule, version=replace(version, code=code))
+
+    def _is_live(self, name: str, number: int) -> bool:
         with self._store.connection() as connection:
-            mark(connection, version.name, version.number, version.state, code)
-            enter(connection, "mended", version.name, version.number, version.number, None, told)
-        adopted = replace(rule, version=replace(version, code=code))
-        self._rules[version.name, version.number] = adopted
+            versions = find(connection, name)
+        return any(each.number == number and each.state is State.LIVE for each in versions)
 
 
 def _record_at(log: EventLog, position: Position) -> Batch:

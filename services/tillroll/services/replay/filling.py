@@ -1,6 +1,7 @@
 """One of those who fill: projects its share of the log into a version of a rebuild."""
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from typing import TypeVar
 
 from tillroll import settings
 from tillroll.contract.registry import load_contract
-from tillroll.errors import Unavailable
+from tillroll.errors import DeclarationError, EventUnfit, Unavailable
 from tillroll.log.port import EventLog, TopicPartition
 from tillroll.projection.code import recorded
 from tillroll.projection.declare import Projection
@@ -48,7 +49,11 @@ class Place:
 
 def by_its_code(version: Version) -> type[Projection]:
     """The class that projects `version`. Raises DeclarationError where its code cannot be run any more."""
-    assert version.code is not None
+    if version.code is None:
+        raise DeclarationError(
+            f"version {version.number} of {version.name} records no code yet; `tillroll project {version.name} --once` with "
+            "its file at hand notes it"
+        )
     return recorded(version.name, version.number, version.code).numbered(
         version.number, version.limits.get("only")
     )
@@ -133,10 +138,12 @@ def _session(
 
 
 def _known_failures(store: PostgresStore, name: str) -> int:
-    """Dead letters of the version that has most of them: a rebuild meets them all again, maybe in one batch."""
-    return max(
-        (n for (of, _), n in dead_letters.count(store, discarded=True).items() if of == name), default=0
+    """Events that handlers refused in the version that has most of them: a rebuild meets them again, maybe in one batch."""
+    letters = dead_letters.find(store, name, discarded=True)
+    found = Counter(
+        each.version for each in letters if each.record is not None and each.error != EventUnfit.__name__
     )
+    return max(found.values(), default=0)
 
 
 def _goes_on(use: InUse) -> bool:

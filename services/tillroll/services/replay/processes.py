@@ -27,7 +27,7 @@ class Here:
 
     def __init__(self, work: Callable[..., None], *args: Any):
         self._stop = threading.Event()
-        self._error: Exception | None = None
+        self._error: BaseException | None = None
         self._thread = threading.Thread(
             target=self._run, args=(work, args), name="tillroll-fill", daemon=True
         )
@@ -45,14 +45,17 @@ class Here:
     def are_at_work(self, seconds: float) -> bool:
         """Whether it is, after at most that long. Raises what it raised."""
         self._thread.join(seconds)
-        if self._error is not None:
-            raise self._error
+        error = self._error
+        if isinstance(error, Exception):
+            raise error
+        if error is not None:  # a panic of a library, or a handler that wants to end the process
+            raise TillrollError(f"{type(error).__name__}: {error}") from error
         return self._thread.is_alive()
 
     def _run(self, work: Callable[..., None], args: tuple[Any, ...]) -> None:
         try:
             work(*args, stopped=self._stop.is_set)
-        except Exception as error:  # noqa: BLE001 - it is raised where somebody can tell it
+        except BaseException as error:  # noqa: BLE001 - it is raised where somebody can tell it
             self._error = error
 
 

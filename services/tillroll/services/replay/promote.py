@@ -253,7 +253,7 @@ def _new_dead_letters(store: PostgresStore, live: Version, candidate: Version) -
     with store.connection() as connection:
         row = connection.execute(
             "select count(*) from (select topic, partition, log_offset from tillroll.dead_letters "
-            "where projection = %(name)s and version = %(new)s except select topic, partition, log_offset "
+            "where projection = %(name)s and version = %(new)s and not discarded except select topic, partition, log_offset "
             "from tillroll.dead_letters where projection = %(name)s and version = %(old)s) as new",
             {"name": live.name, "new": candidate.number, "old": live.number},
         ).fetchone()
