@@ -310,6 +310,18 @@ def test_the_past_is_that_of_the_version_that_readers_see(tillroll: Tillroll, ro
     assert rows("shelf", "sku=sku-1", "--as-of", "2100-01-01") == before
 
 
+def test_a_store_of_another_log_says_nothing_about_this_one(
+    tillroll: Tillroll, postgres_url: str, rows: Rows
+) -> None:
+    write(MENDED)
+    with Database(postgres_url).connection() as connection:
+        connection.execute("update tillroll.store set log_identity = 'kafka:another'")
+    (row,) = rows("shelf", "sku=sku-1", "--as-of", "2100-01-01")
+    assert (
+        row["units"] == 40 - 3 + 0
+    )  # by the code at hand, though the live version of that store has other code
+
+
 def test_a_version_whose_file_is_gone_is_kept_up_and_said(tillroll: Tillroll, rows: Rows) -> None:
     Path("own/shelf.py").unlink()
     publish(tillroll, (500, "sku-1", 7))

@@ -115,6 +115,24 @@ def test_a_view_of_another_owner_is_still_read(store: PostgresStore) -> None:
             connection.execute("drop role shelf_reader, shelf_owner")
 
 
+def test_a_view_that_reads_by_the_rights_of_whoever_asks_is_still_read(store: PostgresStore) -> None:
+    with store.connection() as connection:
+        connection.execute("create role shelf_reader")
+        connection.execute("alter view shelf set (security_invoker = true)")
+        connection.execute("grant usage on schema shelf_v1 to shelf_reader")
+        connection.execute("grant select on all tables in schema shelf_v1 to shelf_reader")
+        connection.execute("grant select on shelf to shelf_reader")
+    try:
+        switch(store, Shelf, NewShelf, nothing)
+        with store.connection() as connection:
+            connection.execute("set local role shelf_reader")
+            assert connection.execute("select distinct units from shelf").fetchall() == [(2,)]
+    finally:
+        with store.connection() as connection:
+            connection.execute("drop owned by shelf_reader cascade")
+            connection.execute("drop role shelf_reader")
+
+
 def test_a_view_of_somebody_else_is_not_lost(store: PostgresStore) -> None:
     with store.connection() as connection:
         connection.execute("create view theirs as select sku from shelf")
