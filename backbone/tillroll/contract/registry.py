@@ -27,6 +27,8 @@ from tillroll.errors import ContractError
 __all__ = ["ANY_TOPIC", "Contract", "EventSchema", "TopicSpec", "load_contract"]
 
 ANY_TOPIC = "any"
+VOID = "TransactionVoided"
+"""The record of events that take others back, whose effects every projection counts with weight -1."""
 """Folder, and `topic`, of records that may stand on every topic."""
 
 CONFLUENT = b"\x00"

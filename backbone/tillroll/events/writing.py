@@ -5,14 +5,14 @@ import binascii
 from collections.abc import Mapping
 from typing import Any
 
-from tillroll.contract.registry import ANY_TOPIC, Contract, EventSchema
+from tillroll.contract.registry import ANY_TOPIC, VOID, Contract, EventSchema
 from tillroll.contract.wire import decode, encode
 from tillroll.errors import ContractError, MalformedEvent
 from tillroll.events.base import Event
 
 __all__ = ["quoted", "to_wire"]
 
-VOID, CORRECTION = "TransactionVoided", "EventCorrected"
+CORRECTION = "EventCorrected"
 
 
 def to_wire(event: Event, contract: Contract) -> tuple[str, bytes, bytes]:

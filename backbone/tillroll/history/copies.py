@@ -21,8 +21,8 @@ def copied(
 ) -> Iterator[tuple[TableSpec, frozenset[str]]]:
     """Of every frame that the handlers of `record` answer its table and those of its columns that are copies, or ''.
 
-    None of them where a handler takes values into its own hands (`polars`, `map_each`), since they may decide what
-    it answers. Raises what a handler raises.
+    None of them where a handler takes values, or how many rows there are, into its own hands (`polars`, `map_each`,
+    `len`), since they may decide what it answers. Raises what a handler raises.
     """
     for name in projection.handlers.get(record, ()):
         given = _Copies.of_events(events, record)
@@ -88,6 +88,7 @@ class _Copies(Frame):
         return self._plain().map_each(function)
 
     def __len__(self) -> int:
+        self.looked_at.append(True)
         return len(self._held)
 
     def _plain(self) -> Frame:

@@ -9,12 +9,11 @@ from typing import Protocol
 
 import polars as pl
 
-from tillroll.contract.registry import SINGLE_OBJECT, Contract
+from tillroll.contract.registry import SINGLE_OBJECT, VOID, Contract
 from tillroll.errors import PositionOutOfRange
 from tillroll.log.decode import Decoded, decode_records
 from tillroll.log.port import Batch, EventLog, Positions, TopicPartition
 from tillroll.log.records import read_records
-from tillroll.projection.declare import VOID
 
 __all__ = ["Admitted", "Chunk", "Ranges", "Slice", "bounded", "known", "pieces", "scan"]
 
@@ -70,8 +69,8 @@ def scan(
     """The events of these types in the slice, partition after partition; voids of any event with them.
 
     only: a value is decoded if it holds all the bytes of one of these, or is a void (what it names is encoded
-    once more); batches without any such bytes are passed over unread. The ends are those at the beginning, so it ends however the log grows. Raises what the log
-    raises, and PositionOutOfRange where it no longer holds the beginning.
+    once more); batches without any such bytes are passed over unread. The ends are those at the beginning, so
+    it ends however the log grows. Raises what the log raises, and PositionOutOfRange where it no longer holds the beginning.
     """
     wanted = {*records, VOID}
     ranges = bounded(log, contract.topics_of(wanted), slice_)

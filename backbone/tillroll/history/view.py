@@ -6,13 +6,14 @@ from dataclasses import dataclass, replace
 
 import polars as pl
 
-from tillroll.contract.registry import Contract
+from tillroll.contract.registry import VOID, Contract
 from tillroll.history.admitted import admitted_in
 from tillroll.history.scan import Chunk, Slice, bounded, scan
 from tillroll.log.port import EventLog
-from tillroll.projection.declare import VOID, Projection
+from tillroll.projection.declare import Projection
 from tillroll.projection.evaluate import read_views
-from tillroll.projection.fold import Failure, FailureBudget, Folded, Folder, combine
+from tillroll.projection.failures import Failure, FailureBudget
+from tillroll.projection.fold import Folded, Folder, combine
 from tillroll.store.postgres import PostgresStore
 
 __all__ = ["Fold", "History", "Past"]

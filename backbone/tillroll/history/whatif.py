@@ -10,7 +10,7 @@ from tillroll.history.answer import key_columns
 from tillroll.history.scan import Slice
 from tillroll.history.view import History, Past
 from tillroll.projection.declare import Projection
-from tillroll.projection.fold import Failure
+from tillroll.projection.failures import Failure
 from tillroll.store.comparing import Changed, TableDifference
 
 __all__ = ["WhatIf", "what_if"]
@@ -32,7 +32,7 @@ class WhatIf:
     @property
     def same(self) -> bool:
         """Whether readers would see the same rows and columns."""
-        return all(view.same and not view.only_live and not view.only_candidate for view in self.views)
+        return all(view.same and view.same_columns for view in self.views)
 
 
 def what_if(

@@ -200,7 +200,10 @@ class PostgresLog:
             rows = self._run_of_small(cursor, what) if id_ in self._small else []
             rows = rows or cursor.execute(_READ, what).fetchall()
         batches = [_batch(origin, row, offset) for row in rows]
-        (self._small.add if batches and all(batch.parts for batch in batches) else self._small.discard)(id_)
+        if batches and all(batch.parts for batch in batches):
+            self._small.add(id_)
+        else:
+            self._small.discard(id_)
         if not batches or not batches[0].base_offset <= offset <= batches[-1].next_offset:
             self._refuse_out_of_range(origin, offset)
         return [batch for batch in batches if batch.next_offset > offset]

@@ -20,7 +20,7 @@ from tillroll.projection.declare import Projection, Table
 from tillroll.projection.recording import recorded_module, source_kept
 from tillroll.projection.syntax import definitions, module_text, modules_of, names, told
 
-__all__ = ["Code", "changes", "code_of", "recorded"]
+__all__ = ["Code", "changes", "code_of", "recorded", "remember"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ def changes(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
 
 
 def code_of(projection: type[Projection], contract: Contract | None = None) -> Code:
-    """The code of `projection` as it is now. Raises DeclarationError where its source cannot be found."""
+    """The code of `projection` as it was loaded. Raises DeclarationError where its source cannot be found."""
     source, beside = _sources_of(projection)
     rows = dict(_columns(projection)) | dict(_schemas(projection, contract or load_contract()))
     rows |= {part: _hash(text) for part, text in _Reader(projection, source, beside).parts().items()}
@@ -201,19 +201,50 @@ def _decides(node: ast.stmt) -> bool:
 # --- source ---------------------------------------------------------------------------------------------
 
 
+_TEXT, _TEXTS = (
+    "_tillroll_text",
+    "_tillroll_texts",
+)  # kept with a class: its module's text; and that of others beside it
+
+
+def remember(projection: type[Projection]) -> None:
+    """Keep the text that `projection` was made from a moment ago.
+
+    A process that runs for days goes on by the class that it has loaded, whatever the file says by then.
+    """
+    setattr(projection, _TEXT, _read(projection))
+
+
 def _sources_of(projection: type[Projection]) -> tuple[str, Mapping[str, str]]:
-    """The text of the declaring module, and of those of the author's that it imports."""
+    """The text of the declaring module, and of those of the author's that it imports, as they were when first asked for."""
     kept = source_kept(sys.modules[projection.__module__])
     if kept is not None:
         return kept
+    declared = _declaration(projection)
+    if _TEXTS not in declared.__dict__:
+        text = declared.__dict__.get(_TEXT) or _read(declared)
+        setattr(declared, _TEXTS, (text, modules_of(ast.parse(text), module_text)))
+    found: tuple[str, Mapping[str, str]] = declared.__dict__[_TEXTS]
+    return found
+
+
+def _declaration(projection: type[Projection]) -> type[Projection]:
+    """The class that was written; `projection` may be a version of it under another number."""
+    return [
+        each
+        for each in projection.__mro__
+        if (each.__module__, each.__qualname__) == (projection.__module__, projection.__qualname__)
+    ][-1]
+
+
+def _read(projection: type[Projection]) -> str:
     try:
-        source = Path(inspect.getsourcefile(projection) or "").read_text(encoding="utf-8")
+        return Path(inspect.getsourcefile(projection) or "").read_text(encoding="utf-8")
     except (TypeError, OSError) as error:
         raise DeclarationError(
             f"the source of {projection.__name__} cannot be read, so nobody could tell when it changes: {error}; "
             "declare it in a file"
         ) from error
-    return source, modules_of(ast.parse(source), module_text)
 
 
 def _class_in(tree: ast.Module, projection: type[Projection]) -> ast.ClassDef:

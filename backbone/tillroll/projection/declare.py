@@ -22,7 +22,7 @@ import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
-from tillroll.contract.registry import load_contract
+from tillroll.contract.registry import VOID, load_contract
 from tillroll.errors import DeclarationError
 from tillroll.projection.expressions import check_expressions
 from tillroll.projection.frame import Frame
@@ -65,9 +65,6 @@ __all__ = [
     "on",
     "on_each",
 ]
-
-VOID = "TransactionVoided"
-"""The event that takes others back; the runtime handles it for every projection."""
 
 
 class Table:

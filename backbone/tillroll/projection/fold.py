@@ -1,7 +1,6 @@
 """Folding: events through a projection's handlers into contributions; a bad event never takes the rest down."""
 
 import threading
-import traceback
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,36 +8,19 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from tillroll.contract.envelope import UUID_TEXT
-from tillroll.contract.registry import Contract
-from tillroll.errors import EventUnfit, HandlerFailed, TooManyFailures
-from tillroll.log.decode import Decoded, Reject, decode_records
-from tillroll.log.port import Batch, Position
+from tillroll.contract.registry import VOID, Contract
+from tillroll.errors import EventUnfit, HandlerFailed
+from tillroll.log.decode import Decoded, decode_records
+from tillroll.log.port import Batch
 from tillroll.log.records import RECORD_FRAME
-from tillroll.projection.answer import SUMMABLE, by_table, checked, in_turn
-from tillroll.projection.declare import VOID, Projection, TableSpec
+from tillroll.projection.answer import by_table, checked, in_turn
+from tillroll.projection.declare import Projection, TableSpec
+from tillroll.projection.failures import Failure, failed, rejected
 from tillroll.projection.frame import ORDINAL, ROW, Frame
 from tillroll.projection.merge import TableDeltas, contributions, reduce, weigh
 from tillroll.projection.values import value_of
 
-__all__ = ["EVENT", "Failure", "FailureBudget", "Folded", "Folder", "Traced", "combine"]
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """An event that could not be applied: where it stands and why; it becomes a dead letter.
-
-    of_handler: whether it may be the handler that is wrong. It cannot be where the bytes are no event, a void quotes what
-    is none, or the event itself holds what nothing can be done with (see `_is_odd`).
-    """
-
-    position: Position
-    record: str | None
-    event_id: str | None
-    error: str
-    message: str
-    traceback: str
-    value: bytes | None = None
-    of_handler: bool = True
+__all__ = ["EVENT", "Folded", "Folder", "Traced", "combine"]
 
 
 @dataclass
@@ -54,9 +36,6 @@ class Folded:
 TakenBack = Callable[[Collection[str]], Collection[str]]
 """Given event_ids, says which of them voids have taken back already."""
 
-
-LONGEST_KEY = 8_191  # characters
-LONGEST_TEXT = 20_000  # characters of a message or a traceback in a dead letter
 
 EVENT = "_event"
 """The column of Traced rows that says which row of `events` each stems from."""
@@ -78,39 +57,6 @@ class Traced:
     told_at: pl.Series
 
 
-class FailureBudget:
-    """Tells bad events from a bad handler.
-
-    More than 100 failures, or more than 1 % of the events (once there are enough of them to tell), among
-    the last 10,000 events or the current batch, whichever is more, and it is the handler (design.md 5).
-    known: failures that are known not to be, in addition. most, share: other numbers for who only asks.
-    """
-
-    MOST, SHARE, WINDOW, FEW = 100, 0.01, 10_000, 10
-
-    def __init__(self, known: int = 0, most: float = MOST, share: float = SHARE) -> None:
-        self._known, self._most, self._share = known, most, share
-        self._events = self._failures = 0.0
-
-    def spend(self, events: int, failures: Sequence[Failure], projection: str) -> None:
-        """Count them in; raises TooManyFailures, naming the first failure, when the budget is gone.
-
-        What never met a handler, or is the event's own fault, says nothing about it.
-        """
-        failures = [failure for failure in failures if failure.of_handler]
-        keep = max(0.0, 1 - events / self.WINDOW)
-        self._events = self._events * keep + events
-        self._failures = self._failures * keep + len(failures)
-        allowed = min(self._most, max(self.FEW, self._share * self._events)) + self._known
-        if failures and self._failures > allowed:
-            first = failures[0]
-            raise TooManyFailures(
-                f"{projection}: {len(failures)} of {events or len(failures)} events failed, the first at {first.position.topic}/"
-                f"{first.position.partition} offset {first.position.offset} ({first.record}): {first.error}: "
-                f"{first.message}; nothing of this batch is applied: mend the handler, then run again"
-            )
-
-
 class Folder:
     """Runs one projection's handlers.
 
@@ -130,7 +76,7 @@ class Folder:
 
         Training events are passed over; what a TransactionVoided names is counted with weight -1.
         """
-        out = Folded(failures=[_rejected(reject) for reject in decoded.rejects])
+        out = Folded(failures=[rejected(reject) for reject in decoded.rejects])
         known = self._known(decoded)
         gone = set(known)
         parts: dict[str, list[TableDeltas]] = {}
@@ -160,7 +106,7 @@ class Folder:
     def unstorable(self, record: str, event: pl.DataFrame, batches: Sequence[Batch]) -> Failure:
         """The failure of an event (a frame of one row) whose values the store cannot hold."""
         reason = "a value that the store cannot hold: NUL in a text, a number or a date out of range"
-        return _failed(HandlerFailed(reason), record, event, batches)
+        return failed(HandlerFailed(reason), record, event, batches)
 
     def _applied(
         self,
@@ -179,11 +125,10 @@ class Folder:
             if isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
                 raise  # it is the user who interrupts
             if len(events) == 1:
-                failures.append(_failed(error, record, events, batches))
+                failures.append(failed(error, record, events, batches))
                 return
-        half = (
-            len(events) // 2
-        )  # outside of `except`, or what fails there would be told with all that failed before
+        # Outside of `except`, or what fails below would be told with all that failed before.
+        half = len(events) // 2
         yield from self._applied(record, events[:half], batches, gone, failures)
         yield from self._applied(record, events[half:], batches, gone, failures)
 
@@ -315,54 +260,3 @@ def combine(projection: type[Projection], parts: Iterable[Folded]) -> Folded:
         for name, found in deltas.items()
     }
     return out
-
-
-# --- failures ----------------------------------------------------------------------------------------
-
-
-def _rejected(reject: Reject) -> Failure:
-    return Failure(reject.position, None, None, "MalformedEvent", reject.reason, "", reject.value, False)
-
-
-def _failed(error: BaseException, record: str, event: pl.DataFrame, batches: Sequence[Batch]) -> Failure:
-    batch = batches[event["_batch"][0]]
-    position = Position(batch.topic, batch.partition, event["_offset"][0])
-    trace = _storable("".join(traceback.format_exception(error)))
-    message = _storable(_message(error))
-    of_handler = not isinstance(error, EventUnfit) and not any(map(_is_odd, event.row(0)))
-    return Failure(
-        position, record, event["event_id"][0], type(error).__name__, message, trace, None, of_handler
-    )
-
-
-def _is_odd(value: object) -> bool:
-    """Whether a field holds what neither sums nor PostgreSQL can take, in whatever depth.
-
-    An entry of an index has at most 8191 bytes, compressed; a text that long is no key.
-    """
-    match value:
-        case dict():
-            return any(map(_is_odd, value.values()))
-        case list() | tuple():
-            return any(map(_is_odd, value))
-        case str():
-            return "\x00" in value or len(value) > LONGEST_KEY
-        case bool() | None:
-            return False
-        case int() | float():
-            return not abs(value) <= SUMMABLE  # NaN is not
-        case _:
-            return False
-
-
-def _message(error: BaseException) -> str:
-    try:
-        return str(error)
-    except Exception as worse:  # noqa: BLE001 - a handler may raise an error of its own making
-        return f"its message cannot be had: {type(worse).__name__}"
-
-
-def _storable(text: str) -> str:
-    """`text` as UTF-8 can hold it, cut where it is longer than anybody reads."""
-    cut = text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}... ({len(text):,} characters)"
-    return cut.encode(errors="backslashreplace").decode()

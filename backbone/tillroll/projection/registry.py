@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 
 from tillroll.errors import DeclarationError, UsageError
+from tillroll.projection.code import remember
 from tillroll.projection.declare import Projection
 
 __all__ = ["find_projections", "load_file", "load_projections", "view_names"]
@@ -112,4 +113,5 @@ def _imported(file: Path) -> ModuleType:
 def _declared_in(module: ModuleType) -> Iterator[type[Projection]]:
     for value in vars(module).values():
         if isinstance(value, type) and issubclass(value, Projection) and value.__module__ == module.__name__:
+            remember(value)
             yield value

@@ -14,7 +14,7 @@ import polars as pl
 from tillroll.database import Connection, Cursor
 from tillroll.errors import Replaced, TillrollError
 from tillroll.log.port import Batch, TopicPartition
-from tillroll.projection.fold import Failure
+from tillroll.projection.failures import Failure
 from tillroll.store.postgres import FEW_ROWS, PostgresStore, bury, copy_frame
 
 __all__ = ["CANDIDATES", "REPEATS", "AdmissionTable", "Judge", "Verdicts"]

@@ -36,9 +36,8 @@ def find(
 ) -> list[DeadLetter]:
     """Dead letters of `projection` (ADMISSION for admission's), of all when None; oldest first.
 
-    discarded: also those that were discarded.
-
     where: (field, value) as text, a field given again meaning any of its values; `message` is searched for the value.
+    discarded: also those that were discarded.
     Raises UsageError on a field that is none of FIELDS.
     """
     wanted: dict[str, list[str]] = {}

@@ -19,7 +19,8 @@ from tillroll.database import Connection, Database
 from tillroll.errors import Replaced, TillrollError, UsageError
 from tillroll.log.port import Position, TopicPartition
 from tillroll.projection.declare import Projection, Rule, TableSpec
-from tillroll.projection.fold import Failure, Folded
+from tillroll.projection.failures import Failure
+from tillroll.projection.fold import Folded
 from tillroll.projection.merge import TableDeltas, with_moved
 from tillroll.store import sql, versions
 

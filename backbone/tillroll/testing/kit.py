@@ -28,7 +28,8 @@ from tillroll.log.memory import MemoryLog
 from tillroll.log.port import TopicPartition
 from tillroll.projection.declare import Projection
 from tillroll.projection.evaluate import read_views
-from tillroll.projection.fold import Failure, Folded, Folder, combine
+from tillroll.projection.failures import Failure
+from tillroll.projection.fold import Folded, Folder, combine
 from tillroll.publisher import Publisher
 
 __all__ = ["Given", "Outcome", "event", "fold_log", "given"]

@@ -11,7 +11,7 @@ from tillroll.history.moments import moment
 
 if TYPE_CHECKING:
     from tillroll.history.scan import Slice
-    from tillroll.projection.fold import Failure
+    from tillroll.projection.failures import Failure
 
 __all__ = ["Moment", "say_failures", "slice_of", "with_times", "with_window"]
 

@@ -20,9 +20,10 @@ from tillroll.projection.registry import load_projections
 from tillroll.publisher import Publisher
 from tillroll.services.projector import runner
 from tillroll.services.projector.listening import Done, Silent
+from tillroll.services.projector.retry import Retrier
 from tillroll.services.projector.runner import Run
 from tillroll.services.projector.versions import Resolved, resolve
-from tillroll.store import versions
+from tillroll.store import dead_letters, versions
 from tillroll.store.locks import standing_still
 from tillroll.store.postgres import PostgresStore
 from tillroll.store.versions import State
@@ -260,6 +261,54 @@ def test_a_version_that_was_held_for_a_while_is_taken_up_again(
         assert in_time(lambda: place.units("units_v2.units") == 20)
     told = [(each.name, each.events) for each in done if each.name.startswith("units")]
     assert sorted(told) == [("units", 1), ("units_v2", 2)]  # what it did before and after, together
+
+
+def test_a_run_goes_by_the_code_that_it_has_loaded_whatever_its_file_says_by_now(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "LOOK_SECONDS", 0.1)
+    file = tmp_path / "units.py"
+
+    def loaded(source: str) -> type[Projection]:
+        file.write_text(source, encoding="utf-8")
+        return load_projections([tmp_path])["units"]
+
+    units = loaded(SOURCE)
+    place.receive(1)
+    with following(place, [units]):
+        assert in_time(lambda: versions_of(place) == [1] and place.units() == 1)
+        tenfold = SOURCE
+        for old, new in TENFOLD:
+            tenfold = tenfold.replace(old, new, 1)
+        place.candidate(loaded(tenfold))
+        assert in_time(lambda: place.units("units_v2.units") == 10)
+        place.receive(2)
+        assert in_time(lambda: (place.units(), place.units("units_v2.units")) == (3, 30))
+
+
+def test_code_that_was_mended_for_dead_letters_reaches_a_run_that_follows(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "LOOK_SECONDS", 0.1)
+    file = tmp_path / "units.py"
+    picky = SOURCE.replace(
+        '        """All of them."""\n',
+        '        """All but thirteen."""\n        if len(events.filter(quantity=13)):\n            raise ValueError("thirteen")\n',
+        1,
+    )
+    file.write_text(picky, encoding="utf-8")
+    units = load_projections([tmp_path])["units"]
+    place.receive(13)
+    with following(place, [units]):
+        assert in_time(lambda: len(dead_letters.find(place.store)) == 1)
+        file.write_text(SOURCE, encoding="utf-8")
+        mended = load_projections([tmp_path])
+        retrier = Retrier(place.log, place.store, CONTRACT, mended, mended=True)
+        assert [each.applied for each in map(retrier.retry, dead_letters.find(place.store))] == [True]
+        retrier.close()
+        place.receive(13)
+        assert in_time(lambda: place.units() == 26), (place.units(), dead_letters.find(place.store))
+    assert dead_letters.find(place.store) == []
 
 
 def versions_of(place: Place) -> list[int]:

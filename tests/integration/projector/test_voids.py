@@ -2,15 +2,15 @@
 
 import base64
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
+from tests import voids
 from tests.integration.projector.conftest import Finish, ends_of
 
 from tillroll.contract.registry import load_contract
 from tillroll.contract.wire import encode
 from tillroll.errors import Replaced
-from tillroll.events import Event, StockAdjusted, StockReceived, TransactionVoided, to_wire
+from tillroll.events import Event, StockAdjusted, StockReceived, TransactionVoided
 from tillroll.log.memory import MemoryLog
 from tillroll.log.port import EventLog, Record, TopicPartition
 from tillroll.projection import Frame, Key, Projection, Sum, on
@@ -60,15 +60,7 @@ def received(quantity: int, place: str = "s") -> Event:
 
 
 def void(order: str, *events: Event) -> Event:
-    named: list[dict[str, Any]] = [
-        {
-            "topic": "stock",
-            "event_id": each.event_id,
-            "event": base64.b64encode(to_wire(each, CONTRACT)[2]).decode(),
-        }
-        for each in events
-    ]
-    return event(TransactionVoided, order_id=order, voided=named)
+    return voids.void(*events, order_id=order)
 
 
 def publish(log: EventLog, *events: Event) -> None:

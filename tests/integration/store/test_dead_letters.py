@@ -8,7 +8,7 @@ import pytest
 
 from tillroll.errors import UsageError
 from tillroll.log.port import Position
-from tillroll.projection.fold import Failure
+from tillroll.projection.failures import Failure
 from tillroll.store.dead_letters import discard, find
 from tillroll.store.postgres import PostgresStore, bury
 

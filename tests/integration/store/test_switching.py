@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import psycopg
 import pytest
@@ -59,25 +60,46 @@ def test_what_goes_along_is_undone_with_the_switch(store: PostgresStore) -> None
         assert connection.execute("select to_regclass('along')").fetchone() == (None,)
 
 
-def test_grants_and_comments_go_over(store: PostgresStore) -> None:
+@contextmanager
+def roles(store: PostgresStore, *names: str) -> Iterator[Connection]:
+    """Roles that are there meanwhile, and a connection to grant them something."""
+    listed = ", ".join(names)
     with store.connection() as connection:
-        connection.execute("create role shelf_reader; create role shelf_peeker")
+        for name in names:
+            connection.execute(f"create role {name}".encode())
+    try:
+        with store.database.connect() as connection:
+            yield connection
+    finally:
+        with store.connection() as connection:
+            connection.execute(f"reassign owned by {listed} to current_user".encode())
+            connection.execute(f"drop owned by {listed} cascade; drop role {listed}".encode())
+
+
+def may_read_the_tables(connection: Connection, role: str) -> None:
+    connection.execute(
+        f"grant usage on schema shelf_v1 to {role}; grant select on all tables in schema shelf_v1 to {role}".encode()
+    )
+
+
+def units_as(store: PostgresStore, role: str) -> list[int]:
+    with store.connection() as connection:
+        connection.execute(f"set local role {role}".encode())
+        return [row[0] for row in connection.execute("select distinct units from shelf").fetchall()]
+
+
+def test_grants_and_comments_go_over(store: PostgresStore) -> None:
+    with roles(store, "shelf_reader", "shelf_peeker") as connection:
         connection.execute("grant select on shelf to shelf_reader with grant option")
         connection.execute("grant select (units, old_name) on shelf to shelf_peeker")
         connection.execute("comment on view shelf is 'what stands where'")
-    try:
         switch(store, Shelf, NewShelf, nothing)
-        with store.connection() as connection:
-            row = connection.execute(
-                "select has_table_privilege('shelf_reader', 'shelf', 'select with grant option'), "
-                "has_column_privilege('shelf_peeker', 'shelf', 'units', 'select'), "
-                "has_column_privilege('shelf_peeker', 'shelf', 'sku', 'select'), obj_description('shelf'::regclass)"
-            ).fetchone()
+        row = connection.execute(
+            "select has_table_privilege('shelf_reader', 'shelf', 'select with grant option'), "
+            "has_column_privilege('shelf_peeker', 'shelf', 'units', 'select'), "
+            "has_column_privilege('shelf_peeker', 'shelf', 'sku', 'select'), obj_description('shelf'::regclass)"
+        ).fetchone()
         assert row == (True, True, False, "what stands where")
-    finally:
-        with store.connection() as connection:
-            connection.execute("drop owned by shelf_reader, shelf_peeker cascade")
-            connection.execute("drop role shelf_reader, shelf_peeker")
 
 
 def test_options_and_comments_of_columns_go_over(store: PostgresStore) -> None:
@@ -97,40 +119,21 @@ def test_options_and_comments_of_columns_go_over(store: PostgresStore) -> None:
 
 
 def test_a_view_of_another_owner_is_still_read(store: PostgresStore) -> None:
-    with store.connection() as connection:
-        connection.execute("create role shelf_owner; create role shelf_reader")
-        connection.execute("grant usage on schema shelf_v1 to shelf_owner")
-        connection.execute("grant select on all tables in schema shelf_v1 to shelf_owner")
-        connection.execute("grant select on shelf to shelf_reader")
-        connection.execute("alter view shelf owner to shelf_owner")
-    try:
+    with roles(store, "shelf_reader", "shelf_owner") as connection:
+        may_read_the_tables(connection, "shelf_owner")
+        connection.execute("grant select on shelf to shelf_reader; alter view shelf owner to shelf_owner")
         switch(store, Shelf, NewShelf, nothing)
-        with store.connection() as connection:
-            connection.execute("set local role shelf_reader")
-            assert connection.execute("select distinct units from shelf").fetchall() == [(2,)]
-    finally:
-        with store.connection() as connection:
-            connection.execute("alter view shelf owner to current_user")
-            connection.execute("drop owned by shelf_reader, shelf_owner cascade")
-            connection.execute("drop role shelf_reader, shelf_owner")
+        assert units_as(store, "shelf_reader") == [2]
 
 
 def test_a_view_that_reads_by_the_rights_of_whoever_asks_is_still_read(store: PostgresStore) -> None:
-    with store.connection() as connection:
-        connection.execute("create role shelf_reader")
-        connection.execute("alter view shelf set (security_invoker = true)")
-        connection.execute("grant usage on schema shelf_v1 to shelf_reader")
-        connection.execute("grant select on all tables in schema shelf_v1 to shelf_reader")
-        connection.execute("grant select on shelf to shelf_reader")
-    try:
+    with roles(store, "shelf_reader") as connection:
+        may_read_the_tables(connection, "shelf_reader")
+        connection.execute(
+            "grant select on shelf to shelf_reader; alter view shelf set (security_invoker = true)"
+        )
         switch(store, Shelf, NewShelf, nothing)
-        with store.connection() as connection:
-            connection.execute("set local role shelf_reader")
-            assert connection.execute("select distinct units from shelf").fetchall() == [(2,)]
-    finally:
-        with store.connection() as connection:
-            connection.execute("drop owned by shelf_reader cascade")
-            connection.execute("drop role shelf_reader")
+        assert units_as(store, "shelf_reader") == [2]
 
 
 def test_a_view_of_somebody_else_is_not_lost(store: PostgresStore) -> None:

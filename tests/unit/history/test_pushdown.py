@@ -100,6 +100,20 @@ class Looking(Projection):
         return events.select("sku", units="quantity")
 
 
+class Counting(Projection):
+    """Decides by how many there are."""
+
+    sku: Key[str]
+    units: Sum[int]
+
+    @on(StockReceived)
+    def received(self, events: Frame) -> Frame:
+        """As it is, unless."""
+        if len(events.filter(quantity=77)):
+            return events.select(sku=pl.lit("77"), units="quantity")
+        return events.select("sku", units="quantity")
+
+
 class Each(Projection):
     """Event by event."""
 
@@ -176,7 +190,7 @@ class Failing(Projection):
         (Filled, {"sku"}),
         *(
             (each, set())
-            for each in (Sometimes, Renamed, Padded, Hidden, Looking, Each, Wide, Silent, Failing)
+            for each in (Sometimes, Renamed, Padded, Hidden, Looking, Counting, Each, Wide, Silent, Failing)
         ),
     ],
 )

@@ -38,7 +38,8 @@ from tillroll.projection import (
     on_each,
 )
 from tillroll.projection.evaluate import evaluate, read_views
-from tillroll.projection.fold import Failure, FailureBudget, Folded, Folder
+from tillroll.projection.failures import Failure, FailureBudget
+from tillroll.projection.fold import Folded, Folder
 from tillroll.testing import event, given
 
 CONTRACT = load_contract()

@@ -1,10 +1,8 @@
 """What an order's status says where nothing is left of it, or nothing was known."""
 
-import base64
-
 import pytest
+from tests.voids import void
 
-from tillroll.contract.registry import load_contract
 from tillroll.events import (
     Event,
     LineRejected,
@@ -16,13 +14,9 @@ from tillroll.events import (
     PickupCollected,
     PickupReady,
     ReturnReceived,
-    TransactionVoided,
-    to_wire,
 )
 from tillroll.projections.order_status import OrderStatus
 from tillroll.testing import event, given
-
-CONTRACT = load_contract()
 
 
 def line(kind: str = "PRODUCT") -> dict[str, object]:
@@ -39,18 +33,6 @@ def line(kind: str = "PRODUCT") -> dict[str, object]:
 
 def placed(kind: str = "PRODUCT") -> Event:
     return event(OrderPlaced, order_id="o", lines=[line(kind)])
-
-
-def void(*events: Event) -> Event:
-    named = [
-        {
-            "topic": e.topic,
-            "event_id": e.event_id,
-            "event": base64.b64encode(to_wire(e, CONTRACT)[2]).decode(),
-        }
-        for e in events
-    ]
-    return event(TransactionVoided, order_id="o", voided=named)
 
 
 def statuses(*events: Event) -> tuple[list[str], list[str]]:

@@ -1,22 +1,17 @@
 """Reservations outside an order: what is reserved, until its end or until it is taken back."""
 
-import base64
-
 import pytest
+from tests.voids import void
 
-from tillroll.contract.registry import load_contract
 from tillroll.events import (
     Event,
     ReservationExpired,
     ReservationMade,
     ReservationReleased,
-    TransactionVoided,
-    to_wire,
 )
 from tillroll.projections.store_availability import StoreAvailability
 from tillroll.testing import event, given
 
-CONTRACT = load_contract()
 PLACE = {"sku": "shoe", "location_id": "s"}
 
 
@@ -26,18 +21,6 @@ def made(quantity: int, name: str = "r") -> Event:
 
 def ended(kind: type[Event] = ReservationReleased, name: str = "r") -> Event:
     return event(kind, reservation_id=name, **PLACE)
-
-
-def void(*events: Event) -> Event:
-    named = [
-        {
-            "topic": e.topic,
-            "event_id": e.event_id,
-            "event": base64.b64encode(to_wire(e, CONTRACT)[2]).decode(),
-        }
-        for e in events
-    ]
-    return event(TransactionVoided, order_id="o", voided=named)
 
 
 TEN, RELEASED = made(10), ended()

@@ -4,6 +4,7 @@ import base64
 from typing import Any, TypeVar
 
 import pytest
+from tests.voids import named
 
 from tillroll.contract.registry import load_contract
 from tillroll.contract.wire import decode
@@ -34,8 +35,8 @@ def quoted(of: Event) -> str:
 
 
 def void(of: Event, text: str | None = None) -> TransactionVoided:
-    named = {"topic": of.topic, "event_id": of.event_id, "event": text or quoted(of)}
-    return event(TransactionVoided, order_id="o1", voided=[named])
+    quotation = named(of) if text is None else named(of) | {"event": text}
+    return event(TransactionVoided, order_id="o1", voided=[quotation])
 
 
 def correction(of: Event, replacement: Event) -> EventCorrected:
@@ -49,9 +50,9 @@ def inside(text: str) -> dict[str, Any]:
 
 def test_what_a_void_quotes_is_what_the_log_holds() -> None:
     sale = order()
-    (named,) = told(void(sale)).voided
-    assert named.event == quoted(told(sale))
-    assert "example" not in str(inside(named.event)).lower()
+    (voided,) = told(void(sale)).voided
+    assert voided.event == quoted(told(sale))
+    assert "example" not in str(inside(voided.event)).lower()
 
 
 def test_what_a_correction_quotes_too() -> None:

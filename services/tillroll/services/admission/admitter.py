@@ -14,15 +14,14 @@ from tillroll.errors import PositionOutOfRange, Replaced, TillrollError
 from tillroll.log.ids import event_ids
 from tillroll.log.port import Batch, EventLog, Position, Subscription, TopicPartition
 from tillroll.log.records import read_records
-from tillroll.projection.fold import Failure
+from tillroll.projection.failures import Failure
 from tillroll.store.admission import AdmissionTable
 from tillroll.store.postgres import PostgresStore
 
 __all__ = ["Admitter"]
 
-_EVENT_ID = event_ids(pl.col("value")).alias(
-    "event_id"
-)  # made once: few events are judged as often as they come
+# Made once: few events are judged as often as they come.
+_EVENT_ID = event_ids(pl.col("value")).alias("event_id")
 
 
 class Admitter:

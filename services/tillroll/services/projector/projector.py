@@ -21,7 +21,8 @@ from tillroll.log.decode import Decoded, decode_records
 from tillroll.log.port import Batch, EventLog, Positions, Subscription, TopicPartition
 from tillroll.log.records import read_records
 from tillroll.projection.declare import Projection
-from tillroll.projection.fold import Failure, FailureBudget, Folded, Folder, combine
+from tillroll.projection.failures import Failure, FailureBudget
+from tillroll.projection.fold import Folded, Folder, combine
 from tillroll.store.admission import Verdicts
 from tillroll.store.postgres import Claim, PostgresStore, Unstorable
 

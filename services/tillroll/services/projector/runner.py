@@ -35,6 +35,7 @@ from tillroll.store.versions import PROJECTED, find
 __all__ = ["ADMISSION", "TIDYING", "Open", "Run", "project_once"]
 
 LOOK_SECONDS = 2.0  # between two looks for versions that came to be projected
+WAIT_SECONDS = 0.2  # between two looks at that while every version is held by somebody else
 FEWEST_A_COMMIT = 50_000  # events; workers share the memory for what is not committed yet, down to this
 
 
@@ -82,7 +83,7 @@ class Run:
         looked = time.monotonic()
         for worker in (*helping, *projecting):
             worker.start()
-        while any(worker.is_at_work() for worker in projecting):
+        while any(worker.is_at_work() for worker in projecting) or self._awaits(projecting):
             if not self._once and time.monotonic() - looked >= LOOK_SECONDS:
                 looked = time.monotonic()
                 projecting += self._newcomers(projecting)
@@ -91,6 +92,12 @@ class Run:
             worker.wait()
         done = _by_name(worker.done for worker in projecting)
         return [*done, *self._lost, *(worker.done for worker in helping)]
+
+    def _awaits(self, projecting: Sequence["Projecting"]) -> bool:
+        """Whether a version that was let go of is to be taken up again; asked where nobody is at work."""
+        latest = {worker.schema: worker for worker in projecting}
+        let_go = any(worker.done.error is None for worker in latest.values())
+        return let_go and not self._once and not self._shared.stop.wait(WAIT_SECONDS)
 
     def _newcomers(self, projecting: Sequence["Projecting"]) -> list["Projecting"]:
         """Workers, at work, for versions that came to be projected since; those that went end by themselves."""

@@ -7,7 +7,7 @@ from contextlib import closing, contextmanager
 from tillroll.contract.registry import load_contract
 from tillroll.log.port import EventLog, Positions
 from tillroll.projection.declare import Projection
-from tillroll.projection.fold import FailureBudget
+from tillroll.projection.failures import FailureBudget
 from tillroll.services.projector.projector import Projector
 from tillroll.store.postgres import PostgresStore
 from tillroll.store.versions import State, Version, create, drop

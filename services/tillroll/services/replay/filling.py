@@ -14,7 +14,7 @@ from tillroll.errors import DeclarationError, EventUnfit, Unavailable
 from tillroll.log.port import EventLog, TopicPartition
 from tillroll.projection.code import recorded
 from tillroll.projection.declare import Projection
-from tillroll.projection.fold import FailureBudget
+from tillroll.projection.failures import FailureBudget
 from tillroll.services.projector.projector import COMMIT_EVENTS, Projector
 from tillroll.store import dead_letters
 from tillroll.store.locks import InUse

@@ -6,7 +6,7 @@ import pytest
 
 from tillroll.errors import TooManyFailures
 from tillroll.log.port import Position
-from tillroll.projection.fold import Failure, FailureBudget
+from tillroll.projection.failures import Failure, FailureBudget
 
 
 def failures(count: int, of_handler: bool = True) -> list[Failure]:
