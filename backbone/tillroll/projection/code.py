@@ -201,10 +201,8 @@ def _decides(node: ast.stmt) -> bool:
 # --- source ---------------------------------------------------------------------------------------------
 
 
-_TEXT, _TEXTS = (
-    "_tillroll_text",
-    "_tillroll_texts",
-)  # kept with a class: its module's text; and that of others beside it
+# Kept with a class: its module's text; and together with it, those of others beside it.
+_TEXT, _TEXTS = "_tillroll_text", "_tillroll_texts"
 
 
 def remember(projection: type[Projection]) -> None:

@@ -147,10 +147,8 @@ class AdmissionTable:
         stands elsewhere, returns dead letters for those that are other events under a used id.
         """
         connection = self._open()
-        few = len(candidates) <= FEW_ROWS
-        together = (
-            connection.pipeline() if few else nullcontext()
-        )  # the way of a statement is longer than its work
+        # Of few, all statements travel at once: their way is longer than their work.
+        together = connection.pipeline() if len(candidates) <= FEW_ROWS else nullcontext()
         with self._store.database.translated(), together, connection.transaction():
             moved = self._advance(connection, ends)
             kept = self._keep(connection, candidates)

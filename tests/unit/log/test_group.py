@@ -99,3 +99,12 @@ def test_what_was_read_ahead_is_dropped_where_somebody_moved(
     member.resume([ORIGIN])
     assert next_one is not None or [batch.base_offset for batch in member.poll(0)] == [MUCH]
     member.close()
+
+
+def test_who_takes_small_bites_reads_nothing_ahead() -> None:
+    log = Watched()
+    member = log.subscribe(["t"], "g", lambda won: dict.fromkeys(won, 0), lambda lost: None)
+    assert [batch.base_offset for batch in member.poll(0, 1)] == [0]
+    time.sleep(0.2)
+    assert log.read_from == [0]
+    member.close()

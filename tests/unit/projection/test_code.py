@@ -263,6 +263,16 @@ def test_a_version_is_loaded_from_what_was_recorded(declare: Declare) -> None:
     assert found is not old
 
 
+def test_the_code_of_a_class_is_what_it_was_loaded_from_whatever_its_file_says_by_then(
+    declare: Declare, tmp_path: Path
+) -> None:
+    units = declare()
+    file = tmp_path / "own1" / "units.py"
+    file.write_text(SOURCE.replace("FACTOR = 2", "FACTOR = 3"), encoding="utf-8")
+    assert code_of(units).source == SOURCE
+    assert changes(code_of(units).rows, code_of(declare()).rows) == []
+
+
 def test_a_version_keeps_the_other_modules_of_its_time(declare: Declare) -> None:
     old = declare()
     code = Code.of_json(code_of(old).as_json())

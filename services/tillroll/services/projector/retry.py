@@ -95,9 +95,8 @@ class Retrier:
             failure = folded.failures[0]
             hint = f"; {rule.changed} since: --mended applies it by the code at hand" if rule.changed else ""
             return Retried(letter.id, False, f"still fails: {failure.error}: {failure.message}{hint}")
-        self._adopt(
-            rule
-        )  # before: whoever is killed in between leaves an event to retry, and no row of unknown code
+        # First: whoever is killed in between leaves an event to retry, and no row of code that nobody knows.
+        self._adopt(rule)
         if not rule.writer.retry(folded, letter.id):
             return Retried(letter.id, False, "another process has settled it in the meantime")
         return Retried(letter.id, True)
