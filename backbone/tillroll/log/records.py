@@ -11,6 +11,7 @@ from typing import Any
 import polars as pl
 
 from tillroll.errors import MalformedEvent
+from tillroll.heap import keep_freed
 from tillroll.log.blocks import AVAILABLE, read_block
 from tillroll.log.encode import varint_width
 from tillroll.log.port import Batch, Parts
@@ -88,6 +89,7 @@ def _read_blocks(batches: Sequence[Batch], count: int) -> pl.DataFrame | None:
     """All rows of the batches, or None when any of them is not a plain block."""
     if sum(len(batch.body) for batch in batches) < count * SMALLEST_RECORD:
         return None
+    keep_freed()
     rows = read_block(_RECORD, (batch.body for batch in batches), count)
     return rows if rows is not None and _is_trustworthy(rows, batches, count) else None
 

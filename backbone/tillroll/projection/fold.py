@@ -32,6 +32,11 @@ class Folded:
     events: int = 0
     taken_back: set[str] = field(default_factory=set)
 
+    @property
+    def rows(self) -> int:
+        """How many contributions, moves of Levels among them."""
+        return sum(len(found.rows) + sum(map(len, found.moves.values())) for found in self.deltas.values())
+
 
 TakenBack = Callable[[Collection[str]], Collection[str]]
 """Given event_ids, says which of them voids have taken back already."""

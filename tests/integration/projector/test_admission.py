@@ -221,7 +221,7 @@ def test_who_lost_the_office_unawares_admits_nothing(unsettled: UnsettledLog, st
 def test_projectors_never_pass_the_admitted_position(
     unsettled: UnsettledLog, store: PostgresStore, admitter: Admitter, finish: Finish
 ) -> None:
-    projector = Projector(StoreAvailability, unsettled, store, CONTRACT, commit_events=1)
+    projector = Projector(StoreAvailability, unsettled, store, CONTRACT, commit_rows=1)
     put(unsettled, 0, *(received() for _ in range(10)))
     for _ in range(3):
         assert projector.step(0.01).events == 0
@@ -245,7 +245,7 @@ def test_projectors_stop_in_the_middle_of_a_batch_and_go_on_from_there(
         connection.execute(
             "update tillroll.admitted set next_offset = 4 where topic = 'stock' and partition = 0"
         )
-    projector = Projector(StoreAvailability, unsettled, store, CONTRACT, commit_events=1)
+    projector = Projector(StoreAvailability, unsettled, store, CONTRACT, commit_rows=1)
     for _ in range(3):
         projector.step(0.01)
     assert on_hand(store) == 4
@@ -272,7 +272,7 @@ def test_repeated_anywhere_in_any_partition_gives_the_rows_of_an_undisturbed_run
     chance = random.Random(f"admission {seed}")
     history = generated_history(StoreAvailability, seed, 300)
     admitter = Admitter(unsettled, store, CONTRACT)
-    projector = Projector(StoreAvailability, unsettled, store, CONTRACT, commit_events=chance.choice((1, 50)))
+    projector = Projector(StoreAvailability, unsettled, store, CONTRACT, commit_rows=chance.choice((1, 50)))
     for part in _arrivals(chance, history):
         _append(unsettled, chance, part)
         for _ in range(chance.randint(0, 3)):
@@ -283,7 +283,7 @@ def test_repeated_anywhere_in_any_partition_gives_the_rows_of_an_undisturbed_run
             admitter = Admitter(unsettled, store, CONTRACT)
         if chance.random() < 0.1:
             projector.close()
-            projector = Projector(StoreAvailability, unsettled, store, CONTRACT, commit_events=1)
+            projector = Projector(StoreAvailability, unsettled, store, CONTRACT, commit_rows=1)
     admit(admitter)
     finish(projector, unsettled)
     admitter.close()

@@ -74,7 +74,7 @@ def log() -> MemoryLog:
 
 @pytest.fixture
 def one(log: MemoryLog, store: PostgresStore, gate: Gate) -> Iterator[Projector]:
-    one = Projector(Moved, log, store, CONTRACT, commit_events=1)
+    one = Projector(Moved, log, store, CONTRACT, commit_rows=1)
     yield one
     gate.open.set()
     one.close()
@@ -123,7 +123,7 @@ def fold_one_more(one: Projector, log: MemoryLog, of: Event) -> None:
     """Publish an event and have it folded, while a commit is on its way."""
     publish(log, of)
     taken = one._pending
-    one._commit_events = 10**9
+    one._commit_rows = 10**9
     for _ in range(100):
         if taken.events:
             return
@@ -279,3 +279,36 @@ def finish(one: Projector, log: MemoryLog) -> None:
             return
         one.step(0.02)
     raise AssertionError("it does not end")
+
+
+class TestWhenItIsTime:
+    """Catching up, a commit comes with so many contributions, or as many times 256 bytes of events."""
+
+    @pytest.fixture
+    def one(self, log: MemoryLog, store: PostgresStore, gate: Gate) -> Iterator[Projector]:
+        gate.open.set()
+        one = Projector(Moved, log, store, CONTRACT, commit_rows=10)
+        yield one
+        one.close()
+
+    def held(self, one: Projector, log: MemoryLog, *events: Event) -> bool:
+        """Whether these events are held once they are folded."""
+        publish(log, *events)
+        for _ in range(100):
+            if batches := list(one._poll(0.01)):
+                one._take(batches)
+            if one._pending.events >= len(events):
+                return not one._is_due()
+        raise AssertionError("nothing was read")
+
+    def test_few_events_are_held(self, one: Projector, log: MemoryLog) -> None:
+        assert self.held(one, log, *(received(1, f"s{n}") for n in range(9)))
+
+    def test_ten_contributions_are_not(self, one: Projector, log: MemoryLog) -> None:
+        assert not self.held(one, log, *(received(1, f"s{n}") for n in range(10)))
+
+    def test_events_of_one_key_are_held_longer(self, one: Projector, log: MemoryLog) -> None:
+        assert self.held(one, log, *(received() for _ in range(16)))
+
+    def test_but_not_for_ever(self, one: Projector, log: MemoryLog) -> None:
+        assert not self.held(one, log, *(received() for _ in range(40)))

@@ -94,7 +94,7 @@ def test_in_batches_that_one_commit_takes(
 ) -> None:
     monkeypatch.setattr(projecting, "FEW", 0)  # which would be committed at once
     three = received(3)
-    one = Projector(Moved, log, store, CONTRACT, commit_events=1_000)
+    one = Projector(Moved, log, store, CONTRACT, commit_rows=1_000)
     for order in range(8):
         publish(log, void(f"o-{order}", three))
         one.step(0.0)

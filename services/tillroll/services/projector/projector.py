@@ -28,12 +28,16 @@ from tillroll.store.postgres import Claim, PostgresStore, Unstorable
 
 __all__ = ["Progress", "Projector"]
 
-# A commit costs one write per key it touches, so catching up pays off with big ones; when there is little to
-# read they come as soon as there is nothing more to wait for.
-COMMIT_EVENTS = 500_000
+# A commit costs one write per key it touches, so catching up pays off with big ones: as big as memory allows, where
+# contributions are held and the batches they stem from. When there is little to read they come as soon as there is
+# nothing more to wait for.
+COMMIT_ROWS = 500_000
 COMMIT_SECONDS = 2.0
 FEW = 5_000  # records of one reading, below which whoever publishes is waiting to see them
-LEAST_BYTES, BYTES_AN_EVENT = 1 << 16, 256  # of a poll, where a step is not to take many events
+LEAST_BYTES, BYTES_AN_EVENT = (
+    1 << 16,
+    256,
+)  # of a poll, where a step is not to take many events; of what is held
 ADMISSION_SECONDS = 0.005  # between two looks at how far admission is
 PARKED_BYTES = 1 << 20  # of batches that wait for admission in memory instead of being fetched again
 
@@ -51,7 +55,10 @@ class Progress:
 
 @dataclass
 class _Pending:
-    """Read and folded, not yet committed. read: events per partition; taken: ids of those that its voids take back."""
+    """Read and folded, not yet committed. read: events per partition; taken: ids of those that its voids take back.
+
+    rows: contributions in `parts`; size: bytes of `batches`.
+    """
 
     parts: list[Folded] = field(default_factory=list)
     batches: list[Batch] = field(default_factory=list)
@@ -59,6 +66,8 @@ class _Pending:
     read: Counter[TopicPartition] = field(default_factory=Counter)
     taken: set[str] = field(default_factory=set)
     events: int = 0
+    rows: int = 0
+    size: int = 0
     since: float = 0.0
 
 
@@ -73,6 +82,7 @@ class _Written:
 class Projector:
     """One member of the consumer group of one projection. Not to be shared between threads.
 
+    commit_rows: contributions that are held at most, and as many times 256 bytes of events, before they are committed.
     limit: per partition an offset that is not passed; partitions without one are not read. None = no limit.
     most: events that a step takes; None = whatever a poll brings. budget: of failures, if not the usual one.
     """
@@ -83,7 +93,7 @@ class Projector:
         log: EventLog,
         store: PostgresStore,
         contract: Contract,
-        commit_events: int = COMMIT_EVENTS,
+        commit_rows: int = COMMIT_ROWS,
         limit: Positions | None = None,
         most: int | None = None,
         budget: FailureBudget | None = None,
@@ -99,7 +109,7 @@ class Projector:
         self._pending = _Pending()
         self._written: _Written | None = None
         self._beside = ThreadPoolExecutor(1, "tillroll-commit")
-        self._commit_events, self._limit, self._most = commit_events, limit, most
+        self._commit_rows, self._limit, self._most = commit_rows, limit, most
         store.install(projection)
         self._writer = store.writer(projection)
         self._subscription: Subscription = log.subscribe(
@@ -285,6 +295,8 @@ class Projector:
         pending.taken |= folded.taken_back
         pending.batches += batches
         pending.events += sum(_count(batch) for batch in batches)
+        pending.rows += folded.rows
+        pending.size += sum(len(batch.body) for batch in batches)
         for batch in batches:
             pending.ends[batch.origin] = batch.next_offset
 
@@ -299,8 +311,9 @@ class Projector:
 
     def _is_due(self) -> bool:
         """Whether to commit although there is more to read."""
-        pending = self._pending
-        return pending.events >= self._commit_events or time.monotonic() - pending.since > COMMIT_SECONDS
+        pending, most = self._pending, self._commit_rows
+        much = pending.rows >= most or pending.size >= most * BYTES_AN_EVENT
+        return much or time.monotonic() - pending.since > COMMIT_SECONDS
 
     def _commit(self) -> Progress:
         """Commit what is folded and wait until it stands."""

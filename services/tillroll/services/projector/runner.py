@@ -16,10 +16,12 @@ from tillroll.errors import DiskFull, PositionOutOfRange, Unavailable
 from tillroll.log.port import EventLog, TopicPartition
 from tillroll.projection.declare import Projection
 from tillroll.services.projector.listening import Done, Listener, Outage, Silent
-from tillroll.services.projector.projector import COMMIT_EVENTS
+from tillroll.services.projector.projector import COMMIT_ROWS
 from tillroll.services.projector.versions import Resolved, resolve
 from tillroll.services.projector.workers import (
     ADMISSION,
+    BRIEF_SECONDS,
+    STEP_SECONDS,
     TIDYING,
     Admitting,
     Open,
@@ -36,7 +38,7 @@ __all__ = ["ADMISSION", "TIDYING", "Open", "Run", "project_once"]
 
 LOOK_SECONDS = 2.0  # between two looks for versions that came to be projected
 WAIT_SECONDS = 0.2  # between two looks at that while every version is held by somebody else
-FEWEST_A_COMMIT = 50_000  # events; workers share the memory for what is not committed yet, down to this
+FEWEST_A_COMMIT = 50_000  # rows; workers share the memory for what is not committed yet, down to this
 
 
 class Run:
@@ -63,7 +65,10 @@ class Run:
         turns = threading.Semaphore(self._at_once if once else sys.maxsize)
         # Who follows waits for room on a full disk, too; who was to come to an end is told.
         outages = (Unavailable,) if once else (Unavailable, DiskFull)
-        self._shared = Shared(open_parts, contract, told, Outage(told), threading.Event(), turns, outages)
+        step = BRIEF_SECONDS if once else STEP_SECONDS
+        self._shared = Shared(
+            open_parts, contract, told, Outage(told), threading.Event(), turns, outages, step
+        )
         self._lost: list[Done] = []
         self._lost_schemas = set[str]()
 
@@ -153,7 +158,7 @@ class Run:
         """A worker for one version, if the log still has what it is to read next."""
         positions, ends = store.positions(projection), _ends(log, projection)
         _refuse_lost(projection, positions, ends)
-        size = max(FEWEST_A_COMMIT, COMMIT_EVENTS // self._at_once)
+        size = max(FEWEST_A_COMMIT, COMMIT_ROWS // self._at_once)
         behind = _behind(positions, ends)
         return Projecting(self._shared, projection, behind, ends if self._once else None, size, label)
 

@@ -20,6 +20,8 @@ from tillroll.store.postgres import PostgresStore
 
 __all__ = [
     "ADMISSION",
+    "BRIEF_SECONDS",
+    "STEP_SECONDS",
     "TIDYING",
     "Admitting",
     "Open",
@@ -34,6 +36,7 @@ ADMISSION, TIDYING = "admission", "tidying the log"
 """Names of the workers that are no projections."""
 
 STEP_SECONDS = 0.5  # how long a step waits for events; a wish to stop is noticed that late
+BRIEF_SECONDS = 0.05  # the same where the end is near: whoever waits for it should not wait for a step
 FIRST_WAIT, LONGEST_WAIT = 0.25, 10.0  # seconds between attempts while the log or the store is down
 TIDY_SECONDS = 30.0  # between two tidyings of the log; each puts thousands of rows together
 OFFICE_SECONDS = 1.0  # how often to ask whether the office of admission is free
@@ -53,7 +56,7 @@ class Tidiable(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """What all workers of a run have in common. outages: errors that are waited out."""
+    """What all workers of a run have in common. outages: errors that are waited out; step: seconds, see STEP_SECONDS."""
 
     open: Open
     contract: Contract
@@ -62,6 +65,7 @@ class Shared:
     stop: threading.Event
     turns: threading.Semaphore
     outages: tuple[type[TillrollError], ...] = (Unavailable,)
+    step: float = STEP_SECONDS
 
 
 class Worker(ABC):
@@ -140,13 +144,13 @@ class Projecting(Worker):
         projection: type[Projection],
         behind: int,
         ends: Mapping[TopicPartition, int] | None,
-        commit_events: int,
+        commit_rows: int,
         label: str,
     ):
         super().__init__(shared, label)
         self.schema = projection.schema()
         self._projection, self._behind, self._ends = projection, behind, ends
-        self._commit_events = commit_events
+        self._commit_rows = commit_rows
 
     def _run(self) -> None:
         with self.shared.turns:
@@ -158,10 +162,10 @@ class Projecting(Worker):
         with closing(use):
             if not use.still():  # it is being compared or taken away
                 return
-            projector = Projector(self._projection, log, store, self.shared.contract, self._commit_events)
+            projector = Projector(self._projection, log, store, self.shared.contract, self._commit_rows)
             with _closing(projector.close):
                 while self.goes_on() and use.still() and self._has_more(projector):
-                    self.note(projector.step(STEP_SECONDS))
+                    self.note(projector.step(self.shared.step))
                 self.note(projector.flush())
 
     def _has_more(self, projector: Projector) -> bool:
@@ -178,7 +182,7 @@ class Admitting(Worker):
         admitter = Admitter(log, store, self.shared.contract)
         with _closing(admitter.close):
             while self.goes_on():
-                judged = admitter.step(STEP_SECONDS)
+                judged = admitter.step(self.shared.step)
                 self.note(Progress(judged or 0))
                 if judged is None:  # another process is in office
                     self.shared.stop.wait(OFFICE_SECONDS)

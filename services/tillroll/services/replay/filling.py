@@ -15,7 +15,8 @@ from tillroll.log.port import EventLog, TopicPartition
 from tillroll.projection.code import recorded
 from tillroll.projection.declare import Projection
 from tillroll.projection.failures import FailureBudget
-from tillroll.services.projector.projector import COMMIT_EVENTS, Projector
+from tillroll.services.projector.projector import COMMIT_ROWS, Projector
+from tillroll.services.projector.workers import Open
 from tillroll.store import dead_letters
 from tillroll.store.locks import InUse
 from tillroll.store.postgres import PostgresStore
@@ -65,7 +66,7 @@ def never() -> bool:
 
 
 def fill(
-    place: Place,
+    opened: Open,
     name: str,
     number: int,
     ends: Mapping[TopicPartition, int],
@@ -74,12 +75,12 @@ def fill(
 ) -> None:
     """Project until the group has reached `ends`, the version is not being filled any more, or we are `stopped`.
 
-    rate: events a second at most, of this one. Waits while the log or the store is down. Raises what ends
+    opened: gives a log and a store, again after an outage. rate: events a second at most, of this one. Waits while the log or the store is down. Raises what ends
     a projection.
     """
 
     def filled() -> None:
-        with place.opened() as (log, store):
+        with opened() as (log, store):
             _session(log, store, name, number, ends, rate, stopped)
 
     patiently(filled, stopped)
@@ -124,7 +125,7 @@ def _session(
             log,
             store,
             load_contract(),
-            most or COMMIT_EVENTS,
+            most or COMMIT_ROWS,
             most=most,
             budget=FailureBudget(known=_known_failures(store, name)),
         )

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -14,7 +14,7 @@ from tillroll.log.port import EventLog, Positions, TopicPartition
 from tillroll.projection.code import Code, changes, code_of
 from tillroll.projection.declare import Projection
 from tillroll.services.projector.listening import Outage, Silent
-from tillroll.services.projector.workers import Admitting, Shared
+from tillroll.services.projector.workers import BRIEF_SECONDS, Admitting, Shared
 from tillroll.services.replay.filling import Place, fill, patiently
 from tillroll.services.replay.pace import Pace
 from tillroll.services.replay.processes import Here, Processes
@@ -145,6 +145,7 @@ class Rebuild:
             Outage(listener),
             threading.Event(),
             threading.Semaphore(),
+            step=BRIEF_SECONDS,
         )
         self._admission = worker = Admitting(shared)
         worker.start()
@@ -162,7 +163,7 @@ class Rebuild:
             ends = patiently(lambda: _ends(log, self._contract, candidate))
             start = patiently(partial(_starts, log, begin, ends))
             pace = Pace(candidate.name, candidate.version, _sum(ends, start))
-            self._fill(store, candidate, start, ends, pace)
+            self._fill(log, store, candidate, start, ends, pace)
             if patiently(lambda: self._is_enough(log, store, candidate)):
                 break
         return patiently(lambda: _sum(store.positions(candidate), start))
@@ -174,12 +175,22 @@ class Rebuild:
         return _sum(_ends(log, self._contract, candidate), store.positions(candidate)) <= NEAR
 
     def _fill(
-        self, store: PostgresStore, candidate: type[Projection], start: Positions, ends: Positions, pace: Pace
+        self,
+        log: EventLog,
+        store: PostgresStore,
+        candidate: type[Projection],
+        start: Positions,
+        ends: Positions,
+        pace: Pace,
     ) -> None:
-        rate = self._rate / self._processes if self._rate else None
-        told = (self._place, candidate.name, candidate.version, dict(ends), rate)
-        several = self._processes > 1
-        with Processes(self._processes, fill, *told) if several else Here(fill, *told) as those:
+        several, rate = self._processes > 1, self._rate / self._processes if self._rate else None
+        told = (candidate.name, candidate.version, dict(ends), rate)
+        ours = partial(nullcontext, (log, store))  # for one alone, which has nothing to open then
+        with (
+            Processes(self._processes, fill, self._place.opened, *told)
+            if several
+            else Here(fill, ours, *told) as those
+        ):
             while those.are_at_work(LOOK_SECONDS):
                 self._look(store, candidate, start, pace)
                 if self._admission is not None and self._admission.done.error is not None:

@@ -1,0 +1,34 @@
+"""What a batch has freed is kept for the next one."""
+
+import platform
+import subprocess
+import sys
+
+from tillroll.heap import keep_freed
+
+TAKE_AND_FREE = """
+import resource, sys
+from tillroll.heap import keep_freed
+if {kept}:
+    assert keep_freed()
+taken = lambda: [b"x" * (8 << 20) for _ in range(4)]
+taken()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(20):
+    taken()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+def faults(kept: bool) -> int:
+    """Page faults while 32 MiB are taken and freed twenty times."""
+    code = TAKE_AND_FREE.format(kept=kept)
+    return int(
+        subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    )
+
+
+def test_pages_are_not_asked_for_again_where_the_c_library_is_glibc() -> None:
+    assert keep_freed() is (platform.libc_ver()[0] == "glibc")
+    if keep_freed():
+        assert faults(kept=True) < faults(kept=False) / 10
