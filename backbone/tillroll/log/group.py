@@ -6,7 +6,7 @@ two may read one partition; the fencing epoch of the read model decides.
 """
 
 import time
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
@@ -29,8 +29,11 @@ class Membership(Protocol):
         """Every live member, this one included."""
         ...
 
-    def ahead(self, positions: Positions) -> Collection[TopicPartition]:
-        """The partitions that do not end where we stand: worth a reading, in one question for all of them."""
+    def ahead(self, positions: Positions) -> Mapping[TopicPartition, Sequence[Batch]]:
+        """The partitions that do not end where we stand, in one question for all of them.
+
+        With each of them all that comes there, where that is little and at hand; nothing where it is to be read.
+        """
         ...
 
     def wait(self, timeout: float) -> None:
@@ -157,7 +160,8 @@ class GroupReader:
 
     def _round(self, positions: Positions, max_bytes: int) -> list[Batch]:
         """Round the partitions, beginning one further each time so that none starves."""
-        origins = sorted(self._membership.ahead(positions)) if positions else []
+        ahead = self._membership.ahead(positions) if positions else {}
+        origins = sorted(ahead)
         if not origins:
             return []
         self._turn = (self._turn + 1) % len(origins)
@@ -165,7 +169,7 @@ class GroupReader:
         for origin in origins[self._turn :] + origins[: self._turn]:
             if size >= max_bytes:
                 break
-            got = self._log.read(origin, positions[origin], max_bytes - size)
+            got = ahead[origin] or self._log.read(origin, positions[origin], max_bytes - size)
             out.extend(got)
             size += sum(len(batch.body) for batch in got)
         return out

@@ -8,7 +8,7 @@ import math
 import random
 import time
 import uuid
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from importlib.resources import files
@@ -61,6 +61,7 @@ LEAST_TO_COMPRESS = (
     512  # bytes: an event or two hardly get smaller, and each frame takes 20 microseconds to open
 )
 ROWS_A_READ = 20_000  # single-event rows: enough to keep the decoder's native path busy
+ROWS_AT_HAND = 32  # small ones of a partition, that come with the answer whether there is anything
 MIDDLING = LEAST_TO_COMPRESS // 2  # bytes of a small row, as far as a reading is bounded by bytes
 _SMALL_BODY = {"small": LEAST_TO_COMPRESS, "magic": ZSTD_MAGIC}
 
@@ -229,15 +230,22 @@ class PostgresLog:
             return self.end_offset(origin)
         return int(row[0]) if row[1] >= wanted else self._offset_within(origin, row[0], wanted)
 
-    def tidy(self) -> int:
-        """Put runs of small batches together, offsets and times unchanged; how many rows went away.
+    def tidy(self, rows: int = ROWS_A_TIDY) -> Iterator[int]:
+        """Put runs of small batches together, offsets and times unchanged; bit by bit, how many rows went away.
 
         A till publishes one event at a time; as rows of one event they would cost a rebuild a quarter to half
         of its rate, and five times the space. Safe beside readers, writers and itself.
+
+        rows: of a bit, at most. What is appended meanwhile is left for the next time.
         """
         with self._open() as connection:
             tails = connection.execute(_TAILS, {"tail": TAIL_ROWS}).fetchall()
-        return sum(self._tidy(id_, tail) for id_, tail in tails if tail > self._tidied.get(id_, 0))
+        for id_, tail in tails:
+            while (start := self._tidied.get(id_, 0)) < tail:
+                gone = self._tidy(id_, start, tail, rows)
+                yield gone
+                if not gone and self._tidied[id_] == start:
+                    break
 
     def subscribe(
         self, topics: Sequence[str], group: str, on_assigned: OnAssigned, on_revoked: OnRevoked
@@ -363,16 +371,16 @@ class PostgresLog:
         )
         return int(times.filter(pl.col("_recorded_at") >= wanted)["_offset"][0])
 
-    def _tidy(self, id_: int, tail: int) -> int:
+    def _tidy(self, id_: int, start: int, tail: int, most: int) -> int:
         """Look at what came since the last time, and at the run that was open then."""
-        rows = self._small_rows(id_, self._tidied.get(id_, 0), tail)
+        rows = self._small_rows(id_, start, tail, most)
         gone = {run.first: self._put_together(run) for run in runs_of_small(rows)}
         others = [first for first, went in gone.items() if not went]  # to be looked at again
-        self._tidied[id_] = min([*others, settled(rows, tail, len(rows) == ROWS_A_TIDY)])
+        self._tidied[id_] = min([*others, settled(rows, tail, len(rows) == most)])
         return sum(gone.values())
 
-    def _small_rows(self, id_: int, start: int, tail: int) -> list[tuple[int, int, int, int]]:
-        what = {"id": id_, "start": start, "tail": tail, "small": SMALL_BYTES, "most": ROWS_A_TIDY}
+    def _small_rows(self, id_: int, start: int, tail: int, most: int) -> list[tuple[int, int, int, int]]:
+        what = {"id": id_, "start": start, "tail": tail, "small": SMALL_BYTES, "most": most}
         with self._open() as connection:
             return [(row[0], row[1], row[2], row[3]) for row in connection.execute(_SMALL, what)]
 
@@ -442,11 +450,19 @@ class _Member:
             ).fetchall()
         return [row[0] for row in rows]
 
-    def ahead(self, positions: Positions) -> Collection[TopicPartition]:
-        with self._database.reading() as connection:
-            rows = connection.execute(_ENDS, [sorted({origin.topic for origin in positions})]).fetchall()
-        ends = {TopicPartition(topic, partition): end for topic, partition, end in rows}
-        return [origin for origin, at in positions.items() if at != ends.get(origin)]
+    def ahead(self, positions: Positions) -> Mapping[TopicPartition, Sequence[Batch]]:
+        what = {
+            "topics": [origin.topic for origin in positions],
+            "partitions": [origin.partition for origin in positions],
+            "positions": list(positions.values()),
+            "rows": ROWS_AT_HAND + 1,
+            "small": LEAST_TO_COMPRESS,
+        }
+        found: dict[TopicPartition, list[tuple[Any, ...]]] = {}
+        with self._database.reading() as connection, connection.cursor(binary=True) as cursor:
+            for topic, partition, *row in cursor.execute(_AHEAD, what):
+                found.setdefault(TopicPartition(topic, partition), []).append(tuple(row))
+        return {origin: _at_hand(origin, rows, positions[origin]) for origin, rows in found.items()}
 
     def wait(self, timeout: float) -> None:
         with self._live() as connection:
@@ -491,13 +507,28 @@ class _Member:
             self._connection = None
 
 
-_ENDS = """
-    select topic, partition, next_offset from tillroll_log.partitions where topic = any(%s)"""
+# A row for each partition that does not end where it is read, and for each of the first batches that come there; their
+# bodies, where these are small.
+_AHEAD = """
+    select p.topic, p.partition, b.base_offset, b.count, b.first_timestamp, b.raw_bytes,
+           case when b.raw_bytes < %(small)s then b.body end
+      from unnest(%(topics)s::text[], %(partitions)s::integer[], %(positions)s::bigint[]) as at (topic, partition, position)
+      join tillroll_log.partitions p on p.topic = at.topic and p.partition = at.partition and p.next_offset <> at.position
+      left join lateral (
+          select * from tillroll_log.batches where partition_id = p.id and base_offset >= at.position
+           order by base_offset limit %(rows)s) b on true
+     order by 1, 2, 3"""
 
 _FORGET_THE_DEAD = """
     delete from tillroll_log.members m where group_name = %(group)s and member <> %(me)s
        and not exists (select from pg_locks l where l.locktype = 'advisory' and l.objsubid = 2
                           and l.classid = %(space)s::oid and l.objid = m.lock_key::oid)"""
+
+
+def _at_hand(origin: TopicPartition, rows: Sequence[tuple[Any, ...]], position: int) -> list[Batch]:
+    """The batches of `rows` if that is all that comes from `position` on; otherwise none."""
+    whole = len(rows) <= ROWS_AT_HAND and all(row[-1] is not None for row in rows)
+    return [_batch(origin, row, position) for row in rows] if whole and rows[0][0] == position else []
 
 
 def _first_of_each(

@@ -7,7 +7,7 @@ projectors that read the same partition at different times see the same events.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import polars as pl
 
@@ -17,7 +17,7 @@ from tillroll.log.port import Batch, TopicPartition
 from tillroll.projection.failures import Failure
 from tillroll.store.postgres import FEW_ROWS, PostgresStore, bury, copy_frame
 
-__all__ = ["CANDIDATES", "REPEATS", "AdmissionTable", "Judge", "Verdicts"]
+__all__ = ["CANDIDATES", "REPEATS", "AdmissionTable", "Cut", "Judge", "Skipped", "Verdicts"]
 
 
 class Verdicts:
@@ -42,47 +42,69 @@ class Verdicts:
             row = connection.execute("select log_identity from tillroll.store").fetchone()
         return row is not None and row[0] == log_identity
 
-    def cut(self, batches: Sequence[Batch]) -> tuple[list[Batch], dict[TopicPartition, int]]:
-        """The admitted part of `batches`, and per partition where reading has to go on if any was cut off."""
+    def cut(self, batches: Sequence[Batch]) -> "Cut":
+        """The admitted part of `batches`, and what is to be passed over in it: one question for both."""
+        out = Cut([], {}, {})
         if not batches:
-            return [], {}
-        ends = self.admitted(batch.origin for batch in batches)
-        passed: list[Batch] = []
-        again: dict[TopicPartition, int] = {}
+            return out
+        ends = self._asked(_spans(batches), out.skipped)
         for batch in batches:
             start = batch.base_offset if batch.start is None else batch.start
-            end = ends[batch.origin]
+            end = ends.get(batch.origin, 0)
             if end < batch.next_offset:
-                again.setdefault(batch.origin, max(start, end))
+                out.again.setdefault(batch.origin, max(start, end))
             if end > start:
-                passed.append(batch.until(end))
-        return passed, again
+                out.passed.append(batch.until(end))
+        return out
 
-    def without_skipped(self, records: pl.DataFrame, batches: Sequence[Batch]) -> pl.DataFrame:
-        """`records` (see RECORD_FRAME) without duplicates, conflicts and other offsets to be passed over."""
-        indexes: dict[TopicPartition, list[int]] = {}
-        for index, batch in enumerate(batches):
-            indexes.setdefault(batch.origin, []).append(index)
-        spans = {
-            origin: (batches[mine[0]].base_offset, batches[mine[-1]].next_offset)
-            for origin, mine in indexes.items()
-        }
-        for origin, ranges in self._skipped(spans).items():
+    def without_skipped(
+        self, records: pl.DataFrame, batches: Sequence[Batch], skipped: "Skipped | None" = None
+    ) -> pl.DataFrame:
+        """`records` (see RECORD_FRAME) without duplicates, conflicts and other offsets to be passed over.
+
+        skipped: what `cut` said of the batches; None: it is asked for.
+        """
+        if skipped is None:
+            self._asked(_spans(batches), skipped := {})
+        for origin, ranges in skipped.items():
+            mine = [index for index, batch in enumerate(batches) if batch.origin == origin]
             inside = _inside(records["_offset"], ranges)
-            records = records.filter(~(records["_batch"].is_in(indexes[origin]) & inside))
+            records = records.filter(~(records["_batch"].is_in(mine) & inside))
         return records
 
-    def _skipped(
-        self, spans: Mapping[TopicPartition, tuple[int, int]]
-    ) -> dict[TopicPartition, list[tuple[int, int]]]:
-        """Per partition that has any, ranges of offsets in its span; one question for all, asked at every step."""
-        found: dict[TopicPartition, list[tuple[int, int]]] = {}
-        if spans:
-            columns = zip(*((*origin, *span) for origin, span in spans.items()), strict=True)
-            with self._store.reading() as connection:
-                for topic, partition, low, high in connection.execute(_SKIPPED, [list(c) for c in columns]):
-                    found.setdefault(TopicPartition(topic, partition), []).append((low, high))
-        return found
+    def _asked(
+        self, spans: Mapping[TopicPartition, tuple[int, int]], skipped: "Skipped"
+    ) -> dict[TopicPartition, int]:
+        """Up to where these partitions are admitted, if at all; `skipped` gets the ranges that lie in their spans."""
+        ends: dict[TopicPartition, int] = {}
+        columns = zip(*((*origin, *span) for origin, span in spans.items()), strict=True)
+        with self._store.reading() as connection:
+            for topic, partition, end, low, high in connection.execute(_VERDICTS, [list(c) for c in columns]):
+                ends[origin := TopicPartition(topic, partition)] = end
+                if low is not None:
+                    skipped.setdefault(origin, []).append((low, high))
+        return ends
+
+
+Skipped = dict[TopicPartition, list[tuple[int, int]]]
+"""Per partition that has any, half-open ranges of offsets to be passed over, sorted and disjoint."""
+
+
+class Cut(NamedTuple):
+    """What of some batches is admitted, where reading has to go on for the rest, and what is passed over in between."""
+
+    passed: list[Batch]
+    again: dict[TopicPartition, int]
+    skipped: Skipped
+
+
+def _spans(batches: Sequence[Batch]) -> dict[TopicPartition, tuple[int, int]]:
+    """Per partition from where to where its batches reach."""
+    out: dict[TopicPartition, tuple[int, int]] = {}
+    for batch in batches:
+        low, _ = out.get(batch.origin, (batch.base_offset, 0))
+        out[batch.origin] = low, batch.next_offset
+    return out
 
 
 def _inside(offsets: pl.Series, ranges: list[tuple[int, int]]) -> pl.Series:
@@ -258,13 +280,15 @@ class _Held:
 
 OFFICE_LOCK = 0x7469_6C6F  # "tilo": the admitter holds this advisory lock as long as it is in office
 
-_SKIPPED = """
-    select w.topic, w.partition, lower(r), upper(r)
+_VERDICTS = """
+    select w.topic, w.partition, a.next_offset, found.low, found.high
       from unnest(%s::text[], %s::integer[], %s::bigint[], %s::bigint[]) as w (topic, partition, low, high)
       join tillroll.admitted a using (topic, partition)
-      join tillroll.skipped s on s.partition_id = a.id and s.first_offset < w.high and s.next_offset > w.low,
-           unnest(s.offsets * int8multirange(int8range(w.low, w.high))) as r
-     order by 3"""
+      left join lateral (
+          select lower(r) as low, upper(r) as high
+            from tillroll.skipped s, unnest(s.offsets * int8multirange(int8range(w.low, w.high))) as r
+           where s.partition_id = a.id and s.first_offset < w.high and s.next_offset > w.low) as found on true
+     order by 4"""
 
 _CLAIM = """
     insert into tillroll.admitted as a (topic, partition, next_offset, epoch) values (%s, %s, %s, 1)

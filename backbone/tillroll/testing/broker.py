@@ -29,7 +29,13 @@ CHECKOUT = Path(__file__).parents[3]
 DEPLOY = CHECKOUT / "deploy" / "kafka"
 CACHE = CHECKOUT / ".kafka"
 
-JAVA_OPTIONS = ("-Xms128m", "-Xmx512m", "-Dorg.apache.logging.log4j.level=WARN")
+JAVA_OPTIONS = (
+    "-Xms128m",
+    "-Xmx512m",
+    "-XX:+UseSerialGC",
+    "-XX:TieredStopAtLevel=1",
+    "-Dorg.apache.logging.log4j.level=WARN",
+)
 START_SECONDS = 60.0  # takes 2 to 4; a busy machine may take much longer
 STOP_SECONDS = 20.0
 

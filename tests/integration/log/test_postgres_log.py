@@ -2,18 +2,19 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import closing, suppress
 
 import pytest
 
 from tillroll.database import Database
-from tillroll.errors import LogUnavailable, MalformedEvent
+from tillroll.errors import LogUnavailable, MalformedEvent, PositionOutOfRange
 from tillroll.log import group
-from tillroll.log.port import EventLog
-from tillroll.log.postgres import PostgresLog
-from tillroll.testing.log_contract import LogContract, Member, record, until
+from tillroll.log.port import Batch, EventLog, TopicPartition
+from tillroll.log.postgres import LEAST_TO_COMPRESS, ROWS_AT_HAND, PostgresLog
+from tillroll.log.records import read_records
+from tillroll.testing.log_contract import LogContract, Member, record, topic_spec, until
 
 MEMBER = """
 import sys
@@ -88,3 +89,69 @@ def _cut_connections(url: str) -> None:
         "where datname = current_database() and pid <> pg_backend_pid()"
     )
     connection.close()
+
+
+class TestWhatIsAtHand:
+    """Few small batches come with the answer whether there is anything; the rest is read."""
+
+    TOPIC = "t"
+
+    @pytest.fixture
+    def log(self, postgres_url: str) -> Iterator[PostgresLog]:
+        log = PostgresLog(postgres_url)
+        log.create_topics([topic_spec(self.TOPIC, 3)])
+        yield log
+        log.close()
+
+    @pytest.fixture
+    def read(self, log: PostgresLog, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+        """The partitions that were read."""
+        found: list[int] = []
+        plain = log.read
+
+        def noting(origin: TopicPartition, *given: int) -> Sequence[Batch]:
+            found.append(origin.partition)
+            return plain(origin, *given)
+
+        monkeypatch.setattr(log, "read", noting)
+        return found
+
+    def append(self, log: PostgresLog, partition: int, rows: int, size: int = 10) -> None:
+        for n in range(rows):
+            log.append(self.TOPIC, partition, [record(bytes([n]) * size)])
+
+    def polled(self, log: PostgresLog, **positions: int) -> list[tuple[int, int]]:
+        """(partition, offset) of every record that a poll brings, from these positions on."""
+        starts = {TopicPartition(self.TOPIC, n): positions.get(f"p{n}", 0) for n in range(3)}
+        with closing(log.subscribe([self.TOPIC], "g", lambda won: starts, lambda lost: None)) as member:
+            batches = member.poll(0)
+        rows = read_records(batches).select("_batch", "_offset").rows()
+        return sorted((batches[batch].partition, offset) for batch, offset in rows)
+
+    def test_few_rows(self, log: PostgresLog, read: list[int]) -> None:
+        self.append(log, 0, 3)
+        self.append(log, 2, ROWS_AT_HAND)
+        assert self.polled(log, p0=1) == [(0, 1), (0, 2), *((2, n) for n in range(ROWS_AT_HAND))]
+        assert read == []
+
+    def test_many_rows(self, log: PostgresLog, read: list[int]) -> None:
+        self.append(log, 1, ROWS_AT_HAND + 1)
+        assert self.polled(log) == [(1, n) for n in range(ROWS_AT_HAND + 1)]
+        assert read == [1]
+
+    def test_a_large_one_among_them(self, log: PostgresLog, read: list[int]) -> None:
+        self.append(log, 1, 2)
+        self.append(log, 1, 1, LEAST_TO_COMPRESS)
+        assert self.polled(log) == [(1, 0), (1, 1), (1, 2)]
+        assert read == [1]
+
+    def test_a_position_within_a_batch(self, log: PostgresLog, read: list[int]) -> None:
+        log.append(self.TOPIC, 0, [record("one"), record("two")])
+        self.append(log, 0, 1)
+        assert self.polled(log, p0=1) == [(0, 1), (0, 2)]
+        assert read == [0]
+
+    def test_a_position_that_the_log_does_not_hold(self, log: PostgresLog, read: list[int]) -> None:
+        self.append(log, 0, 1)
+        with pytest.raises(PositionOutOfRange):
+            self.polled(log, p0=2)

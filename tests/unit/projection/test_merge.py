@@ -1,11 +1,15 @@
 """Merging in Polars: reduce is a monoid, and finish shows the rows of the oracle."""
 
 import random
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
-from tillroll.projection.merge import TableDeltas, finish, reduce
+from tillroll.projection import merge
+from tillroll.projection.declare import Rule
+from tillroll.projection.merge import TableDeltas, finish, reduce, stored
 from tillroll.testing.merge_contract import (
     TABLE,
     Contribution,
@@ -63,3 +67,26 @@ def test_reducing_leaves_one_row_a_key_and_no_superseded_moves() -> None:
             assert (after["at"] > after["stock__count_at"]).all()
             dated += len(after)
     assert dated > 10
+
+
+def without_lists(deltas: TableDeltas) -> TableDeltas:
+    names = [name for c in TABLE.ruled(Rule.APPEND, Rule.UNION) for name, _ in stored(c)]
+    return TableDeltas(deltas.rows.drop(names, strict=False), deltas.moves)
+
+
+def test_what_has_a_row_a_key_already_is_what_grouping_makes_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    lists = (Rule.APPEND, Rule.UNION)
+    table = replace(TABLE, columns=tuple(c for c in TABLE.columns if c.rule not in lists))
+    left = Counter[bool]()
+    for seed in range(60):
+        chance = random.Random(seed)
+        given = without_lists(contributed(history(chance, chance.randint(1, 4))))
+        quick = reduce(table, [given])
+        with monkeypatch.context() as patch:
+            patch.setattr(merge, "FEW_ROWS", 0)
+            grouped = reduce(table, [given])
+        assert quick.rows.sort(*table.key).equals(grouped.rows.select(quick.rows.columns).sort(*table.key))
+        assert quick.rows.width == grouped.rows.width
+        assert quick.moves.keys() == grouped.moves.keys()
+        left[quick.rows is given.rows] += 1
+    assert min(left[True], left[False]) > 10

@@ -23,7 +23,7 @@ from tillroll.log.records import read_records
 from tillroll.projection.declare import Projection
 from tillroll.projection.failures import Failure, FailureBudget
 from tillroll.projection.fold import Folded, Folder, combine
-from tillroll.store.admission import Verdicts
+from tillroll.store.admission import Skipped, Verdicts
 from tillroll.store.postgres import Claim, PostgresStore, Unstorable
 
 __all__ = ["Progress", "Projector"]
@@ -106,6 +106,7 @@ class Projector:
         self._claims: dict[TopicPartition, Claim] = {}
         self._held_back: dict[TopicPartition, int] = {}
         self._parked: list[Batch] = []  # read, and not admitted yet
+        self._skipped: Skipped = {}  # in what was read last
         self._pending = _Pending()
         self._written: _Written | None = None
         self._beside = ThreadPoolExecutor(1, "tillroll-commit")
@@ -240,7 +241,7 @@ class Projector:
         """
         if self._verdicts is None:
             return list(batches)
-        passed, again = self._verdicts.cut([*self._parked, *batches])
+        passed, again, self._skipped = self._verdicts.cut([*self._parked, *batches])
         rest = [
             _from(batch, again[batch.origin])
             for batch in (*self._parked, *batches)
@@ -287,7 +288,7 @@ class Projector:
         return taken
 
     def _take(self, batches: list[Batch]) -> None:
-        records, pending = self._records(batches), self._pending
+        records, pending = self._records(batches, self._skipped), self._pending
         folded, read = self._folder.fold(self._decoded(records, batches), batches), _counted(records, batches)
         pending.since = pending.since or time.monotonic()
         pending.parts.append(folded)
@@ -300,9 +301,11 @@ class Projector:
         for batch in batches:
             pending.ends[batch.origin] = batch.next_offset
 
-    def _records(self, batches: Sequence[Batch]) -> pl.DataFrame:
+    def _records(self, batches: Sequence[Batch], skipped: Skipped | None = None) -> pl.DataFrame:
         records = read_records(batches)
-        return records if self._verdicts is None else self._verdicts.without_skipped(records, batches)
+        if self._verdicts is None:
+            return records
+        return self._verdicts.without_skipped(records, batches, skipped)
 
     def _decoded(self, records: pl.DataFrame, batches: Sequence[Batch]) -> Decoded:
         return decode_records(records, batches, self._contract, self._folder.wanted)

@@ -38,7 +38,9 @@ ADMISSION, TIDYING = "admission", "tidying the log"
 STEP_SECONDS = 0.5  # how long a step waits for events; a wish to stop is noticed that late
 BRIEF_SECONDS = 0.05  # the same where the end is near: whoever waits for it should not wait for a step
 FIRST_WAIT, LONGEST_WAIT = 0.25, 10.0  # seconds between attempts while the log or the store is down
-TIDY_SECONDS = 30.0  # between two tidyings of the log; each puts thousands of rows together
+TIDY_SECONDS = 30.0  # between two tidyings of the log
+TIDY_ROWS = 500  # at once: some ten milliseconds, for which those who project may have to wait
+TIDY_RESTS = 4.0  # times as long as it took, before the next
 OFFICE_SECONDS = 1.0  # how often to ask whether the office of admission is free
 
 Open = Callable[[], AbstractContextManager[tuple[EventLog, PostgresStore]]]
@@ -49,8 +51,8 @@ Open = Callable[[], AbstractContextManager[tuple[EventLog, PostgresStore]]]
 class Tidiable(Protocol):
     """A log that wants its small batches put together now and then."""
 
-    def tidy(self) -> int:
-        """Put some together; how many rows went away."""
+    def tidy(self, rows: int) -> Iterator[int]:
+        """Put them together, at most so many at once; how many went away each time."""
         ...
 
 
@@ -193,7 +195,7 @@ class Admitting(Worker):
 
 
 class Tidying(Worker):
-    """Has the log put its small batches together."""
+    """Has the log put its small batches together, bit by bit, since those who project wait for it."""
 
     def __init__(self, shared: Shared):
         super().__init__(shared, TIDYING)
@@ -201,9 +203,16 @@ class Tidying(Worker):
     def session(self, log: EventLog, store: PostgresStore) -> None:
         assert isinstance(log, Tidiable)
         while self.goes_on():
-            log.tidy()
+            self._tidy(log)
             self.note(Progress())
             self.shared.stop.wait(TIDY_SECONDS)
+
+    def _tidy(self, log: Tidiable) -> None:
+        begun = time.monotonic()
+        for _ in log.tidy(TIDY_ROWS):
+            if self.shared.stop.wait(TIDY_RESTS * (time.monotonic() - begun)):
+                return
+            begun = time.monotonic()
 
 
 @contextmanager

@@ -93,7 +93,7 @@ class ReactorRunner:
                 f"the reactor {self._reactor.name} stands at offset {at} of {origin.topic}/{origin.partition}, which the "
                 f"log does not hold: {error}; start it with --replay to go on from what there is"
             ) from error
-        return self._verdicts.cut(batches)[0] if self._verdicts is not None else batches
+        return self._verdicts.cut(batches).passed if self._verdicts is not None else batches
 
     def _act(self, reactions: Sequence[Reaction], origin: TopicPartition, end: int) -> int:
         """Act on what is not done yet, the ledger around it; how many that were."""
