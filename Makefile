@@ -67,7 +67,7 @@ kafka-stop: ## Stop that broker
 bench: $(PEERS) ## Measure tillroll beside what a user would take instead (some twenty minutes)
 	$(BIN)/python -m bench $(ARGS)
 
-bench-full: $(PEERS) ## The same at length (hours), and what docs/performance.md shows
+bench-full: $(PEERS) ## The same at length (hours), written into docs/performance.md
 	$(BIN)/python -m bench --sizes full --docs $(ARGS)
 
 # Peers that go with the pinned versions join .venv; the others get environments of their own. One that cannot be

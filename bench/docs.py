@@ -1,4 +1,4 @@
-"""Results into docs/performance.md, between its markers, and the plots beside it: ``python -m bench.docs RESULTS``."""
+"""Results into docs/performance.md, between the markers of their sizes, and the plots beside it: ``python -m bench.docs RESULTS``."""
 
 import argparse
 import json
@@ -9,10 +9,12 @@ from typing import Any
 from bench import keeping, report, targets
 from bench.plot import Bar, bars, lines
 
-__all__ = ["between", "generated", "plots", "write"]
+__all__ = ["SHOWN", "between", "generated", "plots", "write"]
 
 DOCS = Path(__file__).parents[1] / "docs"
-BEGIN, END = "<!-- bench: from here on generated -->", "<!-- bench: to here -->"
+BEGIN, END = "<!-- bench, {sizes}: from here on generated -->", "<!-- bench, {sizes}: to here -->"
+SHOWN = ("quick", "full")
+"""Sizes of the results that the page shows; the plots of the first have plain names, as README shows one of them."""
 
 
 def write(results: dict[str, Any], docs: Path = DOCS) -> None:
@@ -20,20 +22,23 @@ def write(results: dict[str, Any], docs: Path = DOCS) -> None:
     page = docs / "performance.md"
     folder = docs / "plots"
     folder.mkdir(exist_ok=True)
-    drawn = dict(plots(results))
+    sizes = results["sizes"]
+    prefix = "" if sizes == SHOWN[0] else f"{sizes}-"
+    drawn = {f"{prefix}{name}": svg for name, svg in plots(results)}
+    text = between(page.read_text(encoding="utf-8"), generated(results, list(drawn)), sizes)
     for name, svg in drawn.items():
         (folder / f"{name}.svg").write_text(svg, encoding="utf-8")
-    text = page.read_text(encoding="utf-8")
-    page.write_text(between(text, generated(results, list(drawn))), encoding="utf-8")
+    page.write_text(text, encoding="utf-8")
 
 
-def between(page: str, text: str) -> str:
-    """`page` with `text` between its markers. Raises ValueError where they are missing."""
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
+def between(page: str, text: str, sizes: str) -> str:
+    """`page` with `text` between its markers for `sizes`. Raises ValueError where they are missing."""
+    first, last = BEGIN.format(sizes=sizes), END.format(sizes=sizes)
+    before, begin, rest = page.partition(first)
+    _, end, after = rest.partition(last)
     if not begin or not end:
-        raise ValueError(f"docs/performance.md lacks its markers: {BEGIN} ... {END}")
-    return f"{before}{BEGIN}\n\n{text}\n\n{END}{after}"
+        raise ValueError(f"docs/performance.md lacks its markers: {first} ... {last}")
+    return f"{before}{first}\n\n{text}\n\n{last}{after}"
 
 
 def generated(results: dict[str, Any], drawn: list[str]) -> str:

@@ -1,8 +1,8 @@
 """The process's heap: memory that a batch has freed is kept for the next one.
 
 Every batch takes some tens of megabytes and frees them. glibc gives pieces of that size back to the system at once, and
-the next batch pays for each page anew: 140,000 page faults in a rebuild of a million events, a sixth of its time. Many
-small heaps, one per thread, would each keep their own.
+the next batch pays for each page anew: 90,000 of the 240,000 page faults of a rebuild of a million events, a tenth of its time
+(docs/decisions/0018). Heaps that threads have already stay; so it is done before others start.
 """
 
 import ctypes

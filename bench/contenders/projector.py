@@ -9,8 +9,7 @@ from typing import Any
 from bench.contenders import cpu, peak, run
 from bench.models import MODELS, SHIPPED
 from tillroll.contract.registry import load_contract
-from tillroll.log import kafka, postgres  # noqa: F401 - importing is not counted, for anybody
-from tillroll.log.port import TopicPartition
+from tillroll.log import extent, kafka, postgres  # noqa: F401 - importing is not counted, for anybody
 from tillroll.services.projector.projector import Projector
 from tillroll.settings import open_log, open_store
 
@@ -20,8 +19,7 @@ def project(job: dict[str, Any]) -> dict[str, Any]:
     model = (MODELS | SHIPPED)[job["model"]]
     log, store = open_log(job["log"], Path()), open_store(job["store"], Path())
     projector = Projector(model, log, store, load_contract())
-    origins = [TopicPartition(topic, n) for topic in model.topics() for n in range(log.partitions(topic))]
-    ends = {origin: log.end_offset(origin) for origin in origins}
+    ends = extent.ends(log, model.topics())
     events = 0
     while projector.lag(ends):
         events += projector.step(0.2).events

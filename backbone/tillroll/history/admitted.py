@@ -14,6 +14,7 @@ import polars as pl
 from tillroll.contract.registry import Contract
 from tillroll.errors import TopicMissing
 from tillroll.history.scan import Admitted, Ranges, Slice, bounded, known, pieces
+from tillroll.log import extent
 from tillroll.log.ids import event_ids
 from tillroll.log.port import Batch, EventLog, TopicPartition
 from tillroll.log.records import read_records
@@ -86,8 +87,7 @@ def _everything(log: EventLog, contract: Contract, ranges: Ranges, slice_: Slice
     found = dict[TopicPartition, tuple[int, int]]()
     for topic in sorted(contract.topics):
         with suppress(TopicMissing):  # nothing was published to it so far
-            origins = [TopicPartition(topic, n) for n in range(log.partitions(topic))]
-            held = {origin: log.start_offset(origin) for origin in origins}
+            held = log.start_offsets(extent.origins(log, [topic]))
             found |= bounded(log, [topic], replace(slice_, start=held, stop=stops))
     return found
 

@@ -11,6 +11,7 @@ import polars as pl
 
 from tillroll.contract.registry import SINGLE_OBJECT, VOID, Contract
 from tillroll.errors import PositionOutOfRange
+from tillroll.log import extent
 from tillroll.log.decode import Decoded, decode_records
 from tillroll.log.port import Batch, EventLog, Positions, TopicPartition
 from tillroll.log.records import read_records
@@ -89,12 +90,14 @@ def bounded(log: EventLog, topics: Iterable[str], slice_: Slice) -> Ranges:
     Recorded times are pushed down to offsets, since the log stamps events when it takes them.
     Raises PositionOutOfRange where the log holds the beginning no longer.
     """
-    origins = [TopicPartition(topic, n) for topic in topics for n in range(log.partitions(topic))]
-    return {origin: (_start(log, origin, slice_), _stop(log, origin, slice_)) for origin in origins}
+    held = log.start_offsets(extent.origins(log, topics))
+    starts = {origin: _start(origin, first, slice_) for origin, first in held.items()}
+    ends = log.end_offsets(held.keys() - slice_.stop.keys()) | dict(slice_.stop)
+    return {origin: (start, _stop(log, origin, ends[origin], slice_)) for origin, start in starts.items()}
 
 
-def _start(log: EventLog, origin: TopicPartition, slice_: Slice) -> int:
-    held, wanted = log.start_offset(origin), slice_.start.get(origin, 0)
+def _start(origin: TopicPartition, held: int, slice_: Slice) -> int:
+    wanted = slice_.start.get(origin, 0)
     if wanted < held:
         raise PositionOutOfRange(
             f"{origin.topic}/{origin.partition}: the log holds only offset {held} and later, so {held - wanted} "
@@ -103,10 +106,7 @@ def _start(log: EventLog, origin: TopicPartition, slice_: Slice) -> int:
     return wanted
 
 
-def _stop(log: EventLog, origin: TopicPartition, slice_: Slice) -> int:
-    stop = slice_.stop.get(origin)
-    if stop is None:
-        stop = log.end_offset(origin)
+def _stop(log: EventLog, origin: TopicPartition, stop: int, slice_: Slice) -> int:
     if slice_.known_at is not None:
         with suppress(OverflowError):  # the end of all time
             whole = slice_.known_at.replace(microsecond=slice_.known_at.microsecond // 1000 * 1000)

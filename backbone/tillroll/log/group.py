@@ -11,6 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
 
+from tillroll.log import extent
 from tillroll.log.port import Batch, EventLog, OnAssigned, OnRevoked, Positions, TopicPartition
 
 __all__ = ["GroupReader", "Membership", "share"]
@@ -77,7 +78,7 @@ class GroupReader:
     ):
         self._log, self._membership = log, membership
         self._on_assigned, self._on_revoked = on_assigned, on_revoked
-        self._all = [TopicPartition(topic, n) for topic in topics for n in range(log.partitions(topic))]
+        self._all = extent.origins(log, topics)
         self._positions: dict[TopicPartition, int] = {}
         self._paused: set[TopicPartition] = set()
         self._turn = 0

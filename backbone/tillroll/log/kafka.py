@@ -7,7 +7,7 @@ read model's, so Kafka's committed offsets are not used.
 
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
@@ -21,7 +21,7 @@ from tillroll.contract.registry import TopicSpec
 from tillroll.errors import LogUnavailable, PositionOutOfRange, TopicMissing
 from tillroll.log.group import POLL_BYTES
 from tillroll.log.kafka_assignor import ShareAssignor
-from tillroll.log.kafka_client import Connector
+from tillroll.log.kafka_client import RETRY_SECONDS, Connector
 from tillroll.log.kafka_fetch import consumer_class, poll_batches, position
 from tillroll.log.kafka_produce import Appender
 from tillroll.log.kafka_watch import ANSWER_MILLISECONDS, Watch, last_heartbeat
@@ -181,11 +181,19 @@ class KafkaLog:
 
     def start_offset(self, origin: TopicPartition) -> int:
         """See EventLog.start_offset."""
-        return self._ask(origin, "beginning_offsets")
+        return self.start_offsets([origin])[origin]
 
     def end_offset(self, origin: TopicPartition) -> int:
         """See EventLog.end_offset."""
-        return self._ask(origin, "end_offsets")
+        return self.end_offsets([origin])[origin]
+
+    def start_offsets(self, origins: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        """See EventLog.start_offsets."""
+        return self._ask(origins, "beginning_offsets")
+
+    def end_offsets(self, origins: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        """See EventLog.end_offsets."""
+        return self._ask(origins, "end_offsets")
 
     def offset_at(self, origin: TopicPartition, time: datetime) -> int:
         """See EventLog.offset_at."""
@@ -195,12 +203,28 @@ class KafkaLog:
             (found,) = self._open_reader().consumer.offsets_for_times(wanted).values()
             return self.end_offset(origin) if found is None else int(found.offset)
 
-    def _ask(self, origin: TopicPartition, question: str) -> int:
-        self._check(origin)
+    def _ask(self, origins: Iterable[TopicPartition], question: str) -> dict[TopicPartition, int]:
+        wanted = list(origins)
+        for origin in wanted:
+            self._check(origin)
+        if not wanted:
+            return {}
         with self._reading, self._connector.translating():
-            answers = getattr(self._open_reader().consumer, question)([kafka.TopicPartition(*origin)])
-        (answer,) = answers.values()
-        return int(answer)
+            ask = getattr(self._open_reader().consumer, question)
+            answers = self._patiently(lambda: ask([kafka.TopicPartition(*origin) for origin in wanted]))
+        return {TopicPartition(*place): int(answer) for place, answer in answers.items()}
+
+    def _patiently(self, ask: Callable[[], dict[Any, int]]) -> dict[Any, int]:
+        """The answer to `ask` as soon as it is whole: kafka-python 3.0.12 trips over partitions whose leader it does not
+        know yet, where it knows that of others."""
+        deadline = time.monotonic() + self._timeout
+        while True:
+            try:
+                return ask()
+            except KeyError as error:
+                if time.monotonic() > deadline:
+                    raise errors.LeaderNotAvailableError(error.args[0]) from None
+                time.sleep(RETRY_SECONDS)
 
     def _out_of_range(self, origin: TopicPartition, offset: int) -> PositionOutOfRange:
         start, end = self.start_offset(origin), self.end_offset(origin)

@@ -24,7 +24,7 @@ from tillroll.errors import (
     UsageError,
 )
 
-__all__ = ["Connector", "translated"]
+__all__ = ["RETRY_SECONDS", "Connector", "translated"]
 
 OLDEST_BROKER = (2, 1)  # the first with zstd
 CONNECT_SECONDS = 10.0

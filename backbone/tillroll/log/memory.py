@@ -116,6 +116,14 @@ class MemoryLog:
         """See EventLog.end_offset."""
         return self._partition(origin).end
 
+    def start_offsets(self, origins: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        """See EventLog.start_offsets."""
+        return {origin: self.start_offset(origin) for origin in origins}
+
+    def end_offsets(self, origins: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        """See EventLog.end_offsets."""
+        return {origin: self.end_offset(origin) for origin in origins}
+
     def offset_at(self, origin: TopicPartition, time: datetime) -> int:
         """See EventLog.offset_at."""
         wanted = time.timestamp() * 1000

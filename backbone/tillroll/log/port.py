@@ -196,11 +196,19 @@ class EventLog(Protocol):
         ...
 
     def start_offset(self, origin: TopicPartition) -> int:
-        """The lowest offset still held."""
+        """The lowest offset still held. Raises TopicMissing."""
         ...
 
     def end_offset(self, origin: TopicPartition) -> int:
-        """One past the last offset that readers may see (the last stable offset)."""
+        """One past the last offset that readers may see (the last stable offset). Raises TopicMissing."""
+        ...
+
+    def start_offsets(self, origins: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        """`start_offset` of several, in one question."""
+        ...
+
+    def end_offsets(self, origins: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        """`end_offset` of several, in one question."""
         ...
 
     def offset_at(self, origin: TopicPartition, time: datetime) -> int:

@@ -211,11 +211,19 @@ class PostgresLog:
 
     def start_offset(self, origin: TopicPartition) -> int:
         """See EventLog.start_offset."""
-        return int(self._ends(origin)[0])
+        return self._extent([origin])[origin][0]
 
     def end_offset(self, origin: TopicPartition) -> int:
         """See EventLog.end_offset."""
-        return int(self._ends(origin)[1])
+        return self._extent([origin])[origin][1]
+
+    def start_offsets(self, origins: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        """See EventLog.start_offsets."""
+        return {origin: start for origin, (start, _) in self._extent(origins).items()}
+
+    def end_offsets(self, origins: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        """See EventLog.end_offsets."""
+        return {origin: end for origin, (_, end) in self._extent(origins).items()}
 
     def offset_at(self, origin: TopicPartition, time: datetime) -> int:
         """See EventLog.offset_at."""
@@ -410,18 +418,23 @@ class PostgresLog:
             self._ids[origin] = row[0]
         return self._ids[origin]
 
-    def _ends(self, origin: TopicPartition) -> tuple[int, int]:
+    def _extent(self, origins: Iterable[TopicPartition]) -> dict[TopicPartition, tuple[int, int]]:
+        """Per partition its first offset and its end."""
+        wanted = list(origins)
         with self._open() as connection:
-            row = connection.execute(
-                "select start_offset, next_offset from tillroll_log.partitions where topic = %s and partition = %s",
-                list(origin),
-            ).fetchone()
-        if row is None:
-            raise TopicMissing(f"the log has no partition {origin.partition} of topic {origin.topic!r}")
-        return row[0], row[1]
+            rows = connection.execute(
+                "select topic, partition, start_offset, next_offset from tillroll_log.partitions where topic = any(%s)",
+                [sorted({origin.topic for origin in wanted})],
+            ).fetchall()
+        found = {TopicPartition(*row[:2]): (row[2], row[3]) for row in rows}
+        if missing := [origin for origin in wanted if origin not in found]:
+            raise TopicMissing(
+                f"the log has no partition {missing[0].partition} of topic {missing[0].topic!r}"
+            )
+        return {origin: found[origin] for origin in wanted}
 
     def _refuse_out_of_range(self, origin: TopicPartition, offset: int) -> None:
-        start, end = self._ends(origin)
+        start, end = self._extent([origin])[origin]
         if not start <= offset <= end:
             raise PositionOutOfRange(
                 f"{origin.topic}/{origin.partition}: offset {offset} is not in the log, which holds {start} to {end}"
@@ -510,13 +523,14 @@ class _Member:
 # A row for each partition that does not end where it is read, and for each of the first batches that come there; their
 # bodies, where these are small.
 _AHEAD = """
-    select p.topic, p.partition, b.base_offset, b.count, b.first_timestamp, b.raw_bytes,
+    select at.topic, at.partition, b.base_offset, b.count, b.first_timestamp, b.raw_bytes,
            case when b.raw_bytes < %(small)s then b.body end
       from unnest(%(topics)s::text[], %(partitions)s::integer[], %(positions)s::bigint[]) as at (topic, partition, position)
-      join tillroll_log.partitions p on p.topic = at.topic and p.partition = at.partition and p.next_offset <> at.position
+      left join tillroll_log.partitions p on p.topic = at.topic and p.partition = at.partition
       left join lateral (
           select * from tillroll_log.batches where partition_id = p.id and base_offset >= at.position
            order by base_offset limit %(rows)s) b on true
+     where p.next_offset is distinct from at.position
      order by 1, 2, 3"""
 
 _FORGET_THE_DEAD = """

@@ -11,7 +11,8 @@ from tillroll.projection.merge import AT, ORDER, needs_order, needs_time, order_
 
 __all__ = ["SUMMABLE", "by_table", "checked", "in_turn"]
 
-# Half a million events a commit, ten rows each, of this size: half of what 64 bits hold. Polars' sums wrap silently.
+# A million events a commit and those of a poll, seven rows each of one key, of this size: what 64 bits hold. Polars' sums wrap
+# silently.
 SUMMABLE = 10**12
 ROWS_AN_EVENT = 1_000_000
 

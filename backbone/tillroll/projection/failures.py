@@ -39,11 +39,13 @@ class FailureBudget:
     """Tells bad events from a bad handler.
 
     More than 100 failures, or more than 1 % of the events (once there are enough of them to tell), among
-    the last 10,000 events or the current batch, whichever is more, and it is the handler (design.md 5).
+    the last 10,000 events or the current batch, whichever is more, and it is the handler (design.md 5). In a batch of more
+    than half a million, it is more than 100 in each.
     known: failures that are known not to be, in addition. most, share: other numbers for who only asks.
     """
 
     MOST, SHARE, WINDOW, FEW = 100, 0.01, 10_000, 10
+    BATCH = 500_000
 
     def __init__(self, known: int = 0, most: float = MOST, share: float = SHARE) -> None:
         self._known, self._most, self._share = known, most, share
@@ -58,7 +60,8 @@ class FailureBudget:
         keep = max(0.0, 1 - events / self.WINDOW)
         self._events = self._events * keep + events
         self._failures = self._failures * keep + len(failures)
-        allowed = min(self._most, max(self.FEW, self._share * self._events)) + self._known
+        most = self._most * max(1.0, events / self.BATCH)
+        allowed = min(most, max(self.FEW, self._share * self._events)) + self._known
         if failures and self._failures > allowed:
             first = failures[0]
             raise TooManyFailures(

@@ -33,9 +33,10 @@ class Folded:
     taken_back: set[str] = field(default_factory=set)
 
     @property
-    def rows(self) -> int:
-        """How many contributions, moves of Levels among them."""
-        return sum(len(found.rows) + sum(map(len, found.moves.values())) for found in self.deltas.values())
+    def size(self) -> int:
+        """Bytes that the contributions take, moves of Levels among them."""
+        frames = (frame for found in self.deltas.values() for frame in (found.rows, *found.moves.values()))
+        return sum(int(frame.estimated_size()) for frame in frames)
 
 
 TakenBack = Callable[[Collection[str]], Collection[str]]

@@ -159,6 +159,8 @@ def _are_reduced(table: TableSpec, rows: pl.DataFrame) -> bool:
     """Whether there is one row per key already: so it is with few events, and to see it takes a tenth of grouping them."""
     if len(rows) > FEW_ROWS or table.ruled(Rule.APPEND, Rule.UNION):
         return False
+    if any(rows.schema[name].is_temporal() for name in table.key):  # which Python may not be able to hold
+        return False
     sums = {column.name for column in table.ruled(Rule.SUM)}.intersection(rows.columns)
     if any(rows[name].null_count() for name in sums):  # which grouping makes 0
         return False

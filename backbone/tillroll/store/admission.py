@@ -44,10 +44,8 @@ class Verdicts:
 
     def cut(self, batches: Sequence[Batch]) -> "Cut":
         """The admitted part of `batches`, and what is to be passed over in it: one question for both."""
-        out = Cut([], {}, {})
-        if not batches:
-            return out
-        ends = self._asked(_spans(batches), out.skipped)
+        ends, skipped = self._asked(batches)
+        out = Cut([], {}, skipped)
         for batch in batches:
             start = batch.base_offset if batch.start is None else batch.start
             end = ends.get(batch.origin, 0)
@@ -64,26 +62,26 @@ class Verdicts:
 
         skipped: what `cut` said of the batches; None: it is asked for.
         """
-        if skipped is None:
-            self._asked(_spans(batches), skipped := {})
-        for origin, ranges in skipped.items():
-            mine = [index for index, batch in enumerate(batches) if batch.origin == origin]
-            inside = _inside(records["_offset"], ranges)
-            records = records.filter(~(records["_batch"].is_in(mine) & inside))
+        for origin, ranges in (self._asked(batches)[1] if skipped is None else skipped).items():
+            if mine := [index for index, batch in enumerate(batches) if batch.origin == origin]:
+                inside = _inside(records["_offset"], ranges)
+                records = records.filter(~(records["_batch"].is_in(mine) & inside))
         return records
 
-    def _asked(
-        self, spans: Mapping[TopicPartition, tuple[int, int]], skipped: "Skipped"
-    ) -> dict[TopicPartition, int]:
-        """Up to where these partitions are admitted, if at all; `skipped` gets the ranges that lie in their spans."""
+    def _asked(self, batches: Sequence[Batch]) -> "tuple[dict[TopicPartition, int], Skipped]":
+        """Up to where the partitions of `batches` are admitted, if at all, and what of these is passed over."""
         ends: dict[TopicPartition, int] = {}
+        skipped: Skipped = {}
+        spans = _spans(batches)
+        if not spans:
+            return ends, skipped
         columns = zip(*((*origin, *span) for origin, span in spans.items()), strict=True)
         with self._store.reading() as connection:
             for topic, partition, end, low, high in connection.execute(_VERDICTS, [list(c) for c in columns]):
                 ends[origin := TopicPartition(topic, partition)] = end
                 if low is not None:
                     skipped.setdefault(origin, []).append((low, high))
-        return ends
+        return ends, skipped
 
 
 Skipped = dict[TopicPartition, list[tuple[int, int]]]
@@ -123,18 +121,18 @@ class AdmissionTable:
         self._connection: Connection | None = None
         self._held: dict[TopicPartition, _Held] = {}
 
-    def lead(self, origins: Iterable[TopicPartition], start_of: Callable[[TopicPartition], int]) -> bool:
+    def lead(self, origins: Sequence[TopicPartition], starts_of: "StartsOf") -> bool:
         """Become the active admitter, if nobody is; False where somebody is.
 
-        The epoch of every partition is raised, so that a predecessor who does not know yet commits nothing. start_of:
-        the offset at which the log begins by now. What it let go of before that can be judged no more and counts as
-        admitted; a projector that stands before it refuses by itself. Raises StoreUnavailable, and what start_of raises.
+        The epoch of every partition is raised, so that a predecessor who does not know yet commits nothing. starts_of:
+        the offsets at which the log begins by now. What it let go of before that can be judged no more and counts as
+        admitted; a projector that stands before it refuses by itself. Raises StoreUnavailable, and what starts_of raises.
         """
         with self._store.connection():
             connection = self._store.database.connect()
         try:
             with self._store.database.translated():
-                if self._takes_office(connection, origins, start_of):
+                if self._takes_office(connection, origins, starts_of):
                     self._connection = connection
         finally:
             if self._connection is not connection:
@@ -142,18 +140,15 @@ class AdmissionTable:
         return self._connection is connection
 
     def _takes_office(
-        self,
-        connection: Connection,
-        origins: Iterable[TopicPartition],
-        start_of: Callable[[TopicPartition], int],
+        self, connection: Connection, origins: Sequence[TopicPartition], starts_of: "StartsOf"
     ) -> bool:
         got = connection.execute("select pg_try_advisory_lock(%s)", [OFFICE_LOCK]).fetchone()
         if got is None or not got[0]:
             return False
         connection.execute("set synchronous_commit = off")  # docs/decisions/0013
         connection.execute(_STAGE)
-        for origin in sorted(origins):
-            row = connection.execute(_CLAIM, [*origin, start_of(origin)]).fetchone()
+        for origin, start in sorted(starts_of(origins).items()):
+            row = connection.execute(_CLAIM, [*origin, start]).fetchone()
             assert row is not None
             self._held[origin] = _Held(*row)
         return True
@@ -251,6 +246,7 @@ class AdmissionTable:
             )
 
 
+StartsOf = Callable[[Sequence[TopicPartition]], Mapping[TopicPartition, int]]
 CANDIDATES = pl.Schema({"event_id": pl.String(), "partition_id": pl.Int64(), "log_offset": pl.Int64()})
 REPEATS = pl.Schema(dict(CANDIDATES) | {"first_partition_id": pl.Int64(), "first_offset": pl.Int64()})
 Judge = Callable[[pl.DataFrame], Sequence[Failure]]

@@ -36,6 +36,7 @@ __all__ = [
 ]
 
 FEW_ROWS = 200  # that cost less as one parameter than by COPY
+ROWS_A_COPY = 20_000  # as CSV at a time: all of a commit would be as much memory again
 ANALYZE_FROM = 10_000  # staged rows; below it the planner's guess does no harm
 DEADLOCK_TRIES = 5
 
@@ -450,11 +451,12 @@ def _lists(table: TableSpec) -> list[str]:
 
 
 def copy_frame(connection: Connection, table: str, rows: pl.DataFrame) -> None:
-    """COPY `rows` into `table`, as CSV that Polars writes: strings quoted, null bare."""
-    buffer = BytesIO()
-    rows.write_csv(buffer, include_header=False, quote_style="non_numeric", null_value="")
+    """COPY `rows` into `table`, as CSV that Polars writes, bit by bit: strings quoted, null bare."""
     with connection.cursor().copy(f"copy {table} from stdin (format csv)".encode()) as copy:
-        copy.write(buffer.getbuffer())
+        for part in rows.iter_slices(ROWS_A_COPY):
+            buffer = BytesIO()
+            part.write_csv(buffer, include_header=False, quote_style="non_numeric", null_value="")
+            copy.write(buffer.getbuffer())
     if len(rows) >= ANALYZE_FROM and "." not in table:
         connection.execute(f"analyze {table}".encode())
 

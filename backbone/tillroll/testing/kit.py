@@ -23,9 +23,9 @@ from tillroll.contract.avro_types import ArrayType, AvroType, Nullable, RecordTy
 from tillroll.contract.registry import load_contract
 from tillroll.errors import UsageError
 from tillroll.events import Event, event_id_for
+from tillroll.log import extent
 from tillroll.log.decode import decode_batches
 from tillroll.log.memory import MemoryLog
-from tillroll.log.port import TopicPartition
 from tillroll.projection.declare import Projection
 from tillroll.projection.evaluate import read_views
 from tillroll.projection.failures import Failure
@@ -124,10 +124,7 @@ def fold_log(projection: type[Projection], log: MemoryLog) -> Folded:
     """Everything that `projection` makes of what is in `log`, batch by batch."""
     contract = load_contract()
     folder = Folder(projection(), contract)
-    origins = [
-        TopicPartition(topic, n) for topic in projection.topics() for n in range(log.partitions(topic))
-    ]
-    batches = [batch for origin in origins for batch in log.read(origin, 0)]
+    batches = [batch for origin in extent.origins(log, projection.topics()) for batch in log.read(origin, 0)]
     return combine(
         projection, [folder.fold(decode_batches([b], contract, folder.wanted), [b]) for b in batches]
     )

@@ -171,6 +171,8 @@ class LogContract:
             lambda: log.read(TopicPartition("no-such-topic", 0), 0),
             lambda: log.end_offset(TopicPartition("no-such-topic", 0)),
             lambda: log.start_offset(TopicPartition("no-such-topic", 0)),
+            lambda: log.end_offsets([TopicPartition("no-such-topic", 0)]),
+            lambda: log.start_offsets([TopicPartition("no-such-topic", 0)]),
         ):
             with pytest.raises(TopicMissing, match="no-such-topic"):
                 attempt()
@@ -225,6 +227,15 @@ class LogContract:
         log.append(topic, 1, numbered(4))
         assert [log.start_offset(origin) for origin in origins] == [0, 0]
         assert [log.end_offset(origin) for origin in origins] == [0, 4]
+
+    def test_ends_of_several_partitions_come_at_once(self, log: EventLog, topic: str) -> None:
+        here, other = TopicPartition(topic, 1), TopicPartition(self.new_topic(log, 3), 2)
+        log.append(*here, numbered(4))
+        assert log.end_offsets([here, other]) == {here: 4, other: 0}
+        assert log.start_offsets(iter([here, other])) == {here: 0, other: 0}
+        assert log.end_offsets([]) == log.start_offsets([]) == {}
+        with pytest.raises(TopicMissing):
+            log.end_offsets([here, TopicPartition(topic, 7)])
 
     def test_nothing_appended_is_nothing_written(self, log: EventLog, topic: str) -> None:
         assert log.append(topic, 0, []) == []

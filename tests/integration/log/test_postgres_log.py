@@ -9,7 +9,7 @@ from contextlib import closing, suppress
 import pytest
 
 from tillroll.database import Database
-from tillroll.errors import LogUnavailable, MalformedEvent, PositionOutOfRange
+from tillroll.errors import LogUnavailable, MalformedEvent, PositionOutOfRange, TopicMissing
 from tillroll.log import group
 from tillroll.log.port import Batch, EventLog, TopicPartition
 from tillroll.log.postgres import LEAST_TO_COMPRESS, ROWS_AT_HAND, PostgresLog
@@ -151,7 +151,19 @@ class TestWhatIsAtHand:
         assert self.polled(log, p0=1) == [(0, 1), (0, 2)]
         assert read == [0]
 
-    def test_a_position_that_the_log_does_not_hold(self, log: PostgresLog, read: list[int]) -> None:
+    def test_a_position_that_the_log_does_not_hold(self, log: PostgresLog) -> None:
         self.append(log, 0, 1)
         with pytest.raises(PositionOutOfRange):
             self.polled(log, p0=2)
+
+    def test_a_partition_that_is_gone(self, log: PostgresLog, postgres_url: str) -> None:
+        with closing(
+            log.subscribe([self.TOPIC], "g", lambda won: dict.fromkeys(won, 0), lambda lost: None)
+        ) as member:
+            member.poll(0)
+            with closing(Database(postgres_url)) as database, database.connection() as connection:
+                connection.execute(
+                    "delete from tillroll_log.partitions where topic = %s and partition = 1", [self.TOPIC]
+                )
+            with pytest.raises(TopicMissing):
+                member.poll(0)

@@ -17,7 +17,7 @@ group.GroupReader.poll.__defaults__ = (int(sys.argv[3]),)  # bytes a step, so th
 def main() -> None:
     log, store = PostgresLog(sys.argv[1]), PostgresStore(sys.argv[1])
     projection = load_projections()[sys.argv[2]]
-    projector = Projector(projection, log, store, load_contract(), commit_rows=1)
+    projector = Projector(projection, log, store, load_contract(), commit_bytes=1)
     origins = [
         TopicPartition(topic, n) for topic in projection.topics() for n in range(log.partitions(topic))
     ]

@@ -71,7 +71,7 @@ def test_the_first_of_equal_ids_counts(
 
 def test_the_lowest_place_counts_in_whatever_order_they_are_judged(store: PostgresStore) -> None:
     table = AdmissionTable(store)
-    assert table.lead(STOCK[:2], lambda origin: 0)
+    assert table.lead(STOCK[:2], lambda origins: dict.fromkeys(origins, 0))
     id_ = received().event_id
     places = [(id_, table.id_of(origin), at) for origin in STOCK[:2] for at in range(50)]
     given = pl.DataFrame(places[::-1], schema=CANDIDATES, orient="row")
@@ -221,7 +221,7 @@ def test_who_lost_the_office_unawares_admits_nothing(unsettled: UnsettledLog, st
 def test_projectors_never_pass_the_admitted_position(
     unsettled: UnsettledLog, store: PostgresStore, admitter: Admitter, finish: Finish
 ) -> None:
-    projector = Projector(StoreAvailability, unsettled, store, CONTRACT, commit_rows=1)
+    projector = Projector(StoreAvailability, unsettled, store, CONTRACT, commit_bytes=1)
     put(unsettled, 0, *(received() for _ in range(10)))
     for _ in range(3):
         assert projector.step(0.01).events == 0
@@ -245,7 +245,7 @@ def test_projectors_stop_in_the_middle_of_a_batch_and_go_on_from_there(
         connection.execute(
             "update tillroll.admitted set next_offset = 4 where topic = 'stock' and partition = 0"
         )
-    projector = Projector(StoreAvailability, unsettled, store, CONTRACT, commit_rows=1)
+    projector = Projector(StoreAvailability, unsettled, store, CONTRACT, commit_bytes=1)
     for _ in range(3):
         projector.step(0.01)
     assert on_hand(store) == 4
@@ -272,7 +272,9 @@ def test_repeated_anywhere_in_any_partition_gives_the_rows_of_an_undisturbed_run
     chance = random.Random(f"admission {seed}")
     history = generated_history(StoreAvailability, seed, 300)
     admitter = Admitter(unsettled, store, CONTRACT)
-    projector = Projector(StoreAvailability, unsettled, store, CONTRACT, commit_rows=chance.choice((1, 50)))
+    projector = Projector(
+        StoreAvailability, unsettled, store, CONTRACT, commit_bytes=chance.choice((1, 20_000))
+    )
     for part in _arrivals(chance, history):
         _append(unsettled, chance, part)
         for _ in range(chance.randint(0, 3)):
@@ -283,7 +285,7 @@ def test_repeated_anywhere_in_any_partition_gives_the_rows_of_an_undisturbed_run
             admitter = Admitter(unsettled, store, CONTRACT)
         if chance.random() < 0.1:
             projector.close()
-            projector = Projector(StoreAvailability, unsettled, store, CONTRACT, commit_rows=1)
+            projector = Projector(StoreAvailability, unsettled, store, CONTRACT, commit_bytes=1)
     admit(admitter)
     finish(projector, unsettled)
     admitter.close()

@@ -136,7 +136,7 @@ def test_partitions_that_went_and_came_back_go_on_where_they_are_admitted(
 
 def test_what_is_admitted_never_goes_back(store: PostgresStore) -> None:
     table = AdmissionTable(store)
-    assert table.lead(STOCK, lambda origin: 0)
+    assert table.lead(STOCK, lambda origins: dict.fromkeys(origins, 0))
     nothing = CANDIDATES.to_frame()
     table.settle(nothing, {STOCK[0]: 5, STOCK[1]: 1}, lambda repeats: [])
     with pytest.raises(Replaced, match="stock/0 was read from before what is admitted"):
@@ -150,13 +150,13 @@ def test_the_office_is_free_once_it_is_given_up(
 ) -> None:
     """However long the server takes over the connection that ends."""
     first, second = AdmissionTable(store), AdmissionTable(store)
-    assert first.lead([], lambda origin: 0)
+    assert first.lead([], lambda origins: dict.fromkeys(origins, 0))
     ending = first._connection
     assert ending is not None
     with monkeypatch.context() as slow:
         slow.setattr(ending, "close", lambda: None)
         first.close()
-    assert second.lead([], lambda origin: 0)
+    assert second.lead([], lambda origins: dict.fromkeys(origins, 0))
     second.close()
     ending.close()
 
@@ -164,28 +164,28 @@ def test_the_office_is_free_once_it_is_given_up(
 def test_a_connection_cut_while_the_office_is_taken_is_an_outage_and_leaves_it_free(
     store: PostgresStore,
 ) -> None:
-    def cut(origin: TopicPartition) -> int:
+    def cut(origins: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         with store.connection() as connection:
             connection.execute(
                 "select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and objid = %s "
                 "and database = (select oid from pg_database where datname = current_database())",
                 [OFFICE_LOCK],
             )
-        return 0
+        return dict.fromkeys(origins, 0)
 
     table = AdmissionTable(store)
     with pytest.raises(StoreUnavailable, match="does not answer"):
         table.lead(STOCK, cut)
-    assert table.lead(STOCK, lambda origin: 0)
+    assert table.lead(STOCK, lambda origins: dict.fromkeys(origins, 0))
     table.close()
 
 
 def test_a_log_that_fails_while_the_office_is_taken_leaves_it_free(store: PostgresStore) -> None:
-    def down(origin: TopicPartition) -> int:
+    def down(origins: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         raise LogUnavailable("down")
 
     first, second = AdmissionTable(store), AdmissionTable(store)
     with pytest.raises(LogUnavailable):
         first.lead(STOCK, down)
-    assert second.lead(STOCK, lambda origin: 0)
+    assert second.lead(STOCK, lambda origins: dict.fromkeys(origins, 0))
     second.close()

@@ -91,7 +91,7 @@ def rows(store: PostgresStore) -> dict[str, int]:
 
 
 def project(log: EventLog, store: PostgresStore, finish: Finish) -> None:
-    projector = Projector(Noted, log, store, CONTRACT, commit_rows=1)
+    projector = Projector(Noted, log, store, CONTRACT, commit_bytes=1)
     try:
         finish(projector, log)
     finally:

@@ -74,7 +74,7 @@ def log() -> MemoryLog:
 
 @pytest.fixture
 def one(log: MemoryLog, store: PostgresStore, gate: Gate) -> Iterator[Projector]:
-    one = Projector(Moved, log, store, CONTRACT, commit_rows=1)
+    one = Projector(Moved, log, store, CONTRACT, commit_bytes=1)
     yield one
     gate.open.set()
     one.close()
@@ -123,7 +123,7 @@ def fold_one_more(one: Projector, log: MemoryLog, of: Event) -> None:
     """Publish an event and have it folded, while a commit is on its way."""
     publish(log, of)
     taken = one._pending
-    one._commit_rows = 10**9
+    one._commit_bytes = 10**9
     for _ in range(100):
         if taken.events:
             return
@@ -282,12 +282,12 @@ def finish(one: Projector, log: MemoryLog) -> None:
 
 
 class TestWhenItIsTime:
-    """Catching up, a commit comes with so many contributions, or as many times 256 bytes of events."""
+    """Catching up, a commit comes with so many bytes of events and of what they contribute, or with a million events."""
 
     @pytest.fixture
     def one(self, log: MemoryLog, store: PostgresStore, gate: Gate) -> Iterator[Projector]:
         gate.open.set()
-        one = Projector(Moved, log, store, CONTRACT, commit_rows=10)
+        one = Projector(Moved, log, store, CONTRACT, commit_bytes=10_000)
         yield one
         one.close()
 
@@ -304,11 +304,14 @@ class TestWhenItIsTime:
     def test_few_events_are_held(self, one: Projector, log: MemoryLog) -> None:
         assert self.held(one, log, *(received(1, f"s{n}") for n in range(9)))
 
-    def test_ten_contributions_are_not(self, one: Projector, log: MemoryLog) -> None:
-        assert not self.held(one, log, *(received(1, f"s{n}") for n in range(10)))
+    def test_large_events_are_not(self, one: Projector, log: MemoryLog) -> None:
+        fields: dict[str, Any] = {"sku": "a", "location_id": "s", "quantity": 1, "reference": "r" * 4_000}
+        assert not self.held(one, log, *(event(StockReceived, **fields) for _ in range(3)))
 
-    def test_events_of_one_key_are_held_longer(self, one: Projector, log: MemoryLog) -> None:
-        assert self.held(one, log, *(received() for _ in range(16)))
+    def test_nor_are_those_that_contribute_much(self, one: Projector, log: MemoryLog) -> None:
+        """Their bodies are half of what a commit takes."""
+        assert not self.held(one, log, *(received(1, f"{n}" * 1_000) for n in range(5)))
 
-    def test_but_not_for_ever(self, one: Projector, log: MemoryLog) -> None:
-        assert not self.held(one, log, *(received() for _ in range(40)))
+    def test_nor_are_too_many(self, one: Projector, log: MemoryLog, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(projecting, "COMMIT_EVENTS", 9)
+        assert not self.held(one, log, *(received() for _ in range(9)))

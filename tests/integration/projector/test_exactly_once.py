@@ -29,8 +29,8 @@ CONTRACT = load_contract()
 Finish = Callable[[Projector, EventLog], int]
 
 
-def projector(log: EventLog, store: PostgresStore, commit_rows: int = 1) -> Projector:
-    return Projector(StoreAvailability, log, store, CONTRACT, commit_rows)
+def projector(log: EventLog, store: PostgresStore, commit_bytes: int = 1) -> Projector:
+    return Projector(StoreAvailability, log, store, CONTRACT, commit_bytes)
 
 
 def published(log: EventLog, seed: int, size: int, batch: int = 20) -> list[Event]:
@@ -87,7 +87,7 @@ def test_what_is_read_and_not_committed_is_read_again(
     log: EventLog, store: PostgresStore, finish: Finish
 ) -> None:
     events = published(log, 1, 100)
-    given_up = projector(log, store, commit_rows=10**9)
+    given_up = projector(log, store, commit_bytes=10**9)
     assert given_up.step(0.2).events == 0  # folded, and kept
     one = projector(log, store)
     _leave(given_up)
@@ -98,7 +98,7 @@ def test_what_is_read_and_not_committed_is_read_again(
 
 def test_closing_commits_what_is_folded(log: EventLog, store: PostgresStore) -> None:
     events = published(log, 1, 100)
-    one = projector(log, store, commit_rows=10**9)
+    one = projector(log, store, commit_bytes=10**9)
     one.step(0.2)
     one.close()
     assert right(store, events)
@@ -139,7 +139,7 @@ def test_a_partition_claimed_by_another_is_given_up_and_the_others_lose_nothing(
 ) -> None:
     """The other claims while this one holds folded events of all partitions; then it is gone again."""
     events = published(log, 1, 200)
-    one = projector(log, store, commit_rows=10**9)
+    one = projector(log, store, commit_bytes=10**9)
     one.step(0.2)
     store.claim(StoreAvailability, [TopicPartition("stock", 1), TopicPartition("orders", 0)])
     finish(one, log)
@@ -152,7 +152,7 @@ def test_a_hand_over_that_comes_too_late_loses_nothing_of_what_stays(
 ) -> None:
     """The first member holds folded events of all partitions when the second claims its share of them."""
     events = published(log, 1, 200)
-    one = projector(log, store, commit_rows=10**9)
+    one = projector(log, store, commit_bytes=10**9)
     one.step(0.2)
     two = projector(log, store)
     two.step(0)
@@ -194,7 +194,7 @@ def test_members_come_and_go_while_events_arrive(
     def serve(number: int) -> None:
         mine = random.Random(f"{seed} {number}")
         while not stop.is_set():
-            member = projector(log, store, commit_rows=mine.choice((1, 30, 10**9)))
+            member = projector(log, store, commit_bytes=mine.choice((1, 10_000, 10**9)))
             until = time.monotonic() + mine.uniform(0.05, 0.4)
             while time.monotonic() < until and not stop.is_set():
                 member.step(0.01)

@@ -94,7 +94,7 @@ def test_in_batches_that_one_commit_takes(
 ) -> None:
     monkeypatch.setattr(projecting, "FEW", 0)  # which would be committed at once
     three = received(3)
-    one = Projector(Moved, log, store, CONTRACT, commit_rows=1_000)
+    one = Projector(Moved, log, store, CONTRACT, commit_bytes=10**9)
     for order in range(8):
         publish(log, void(f"o-{order}", three))
         one.step(0.0)
@@ -128,7 +128,7 @@ def test_two_processes_that_meet_take_back_once(
     monkeypatch.setattr(projecting, "FEW", 0)  # which would be committed at once
     three = received(3)
     publish(log, three, *(void(f"o-{n}", three) for n in range(12)))  # over all partitions of orders
-    slow, quick = (Projector(Moved, log, store, CONTRACT, 1_000) for _ in range(2))
+    slow, quick = (Projector(Moved, log, store, CONTRACT, 10**9) for _ in range(2))
     ends = ends_of(log, Moved)
     for _ in range(50):
         for _ in range(5):

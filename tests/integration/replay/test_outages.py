@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from tests.integration.replay.conftest import NAME, Scene, in_time, moved
 
+from tillroll import settings
 from tillroll.store import embedded
 from tillroll.store.embedded import embedded_postgres
 from tillroll.testing.kafka import Broker
@@ -55,3 +56,19 @@ def test_a_server_that_is_killed_is_waited_for(data: Path) -> None:
     assert scene.state() == [(1, "live"), (2, "candidate")]
     assert scene.differing() == 0
     assert scene.run("replay", "cancel", NAME).returncode == 0
+
+
+def test_an_embedded_server_that_is_killed_is_started_anew_by_the_one_who_fills(data: Path) -> None:
+    url = embedded_postgres(data)
+    scene = Scene(url, url, data)
+    scene.publish(1, 2_000, batch=20)
+    scene.project()
+    for address in (settings.LOG, settings.STORE):
+        del scene.environment[address]
+    with scene.rebuilding("--rate", "400", "--data", str(data)) as process:
+        assert in_time(partial(moved, scene, scene.filled(), process), 90)
+        os.kill(int((data / "postgres" / "postmaster.pid").read_text().split()[0]), signal.SIGKILL)
+        _, told = process.communicate(timeout=120)
+        assert process.returncode == 0, told
+    assert scene.state() == [(1, "live"), (2, "candidate")]
+    assert scene.differing() == 0

@@ -77,7 +77,7 @@ def test_projectors_of_two_stores_read_all_of_one_log(
     monkeypatch.setattr(group, "REFRESH_SECONDS", 0.0)
     fill(log := MemoryLog())
     stores = [store, other]
-    projectors = [Projector(StoreAvailability, log, one, CONTRACT, commit_rows=1) for one in stores]
+    projectors = [Projector(StoreAvailability, log, one, CONTRACT, commit_bytes=1) for one in stores]
     for _ in range(5):
         for projector in projectors:
             projector.step(0)

@@ -88,15 +88,19 @@ def test_plots_are_well_formed_and_name_what_they_show() -> None:
 
 
 def test_the_page_changes_between_its_markers_only() -> None:
-    page = f"before\n{docs.BEGIN}\nold\n{docs.END}\nafter\n"
-    assert docs.between(page, "new") == f"before\n{docs.BEGIN}\n\nnew\n\n{docs.END}\nafter\n"
+    (a, b), (c, d) = [
+        (docs.BEGIN.format(sizes=sizes), docs.END.format(sizes=sizes)) for sizes in ("quick", "full")
+    ]
+    page = f"before\n{a}\nold\n{b}\nbetween\n{c}\nold\n{d}\nafter\n"
+    assert docs.between(page, "new", "full") == f"before\n{a}\nold\n{b}\nbetween\n{c}\n\nnew\n\n{d}\nafter\n"
     with pytest.raises(ValueError, match="markers"):
-        docs.between("no markers", "new")
+        docs.between(page, "new", "smoke")
 
 
 def test_the_page_of_the_project_has_its_markers() -> None:
     page = (Path(docs.DOCS) / "performance.md").read_text()
-    assert docs.between(page, "new").count("new") >= 1
+    for sizes in docs.SHOWN:
+        assert "\n\nnew\n\n" in docs.between(page, "new", sizes)
 
 
 def test_a_contender_that_ends_in_an_error_fails_with_its_last_line() -> None:

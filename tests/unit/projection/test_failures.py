@@ -25,9 +25,13 @@ def test_as_many_events_that_a_handler_refuses_do() -> None:
         FailureBudget().spend(200, failures(200), "model")
 
 
-@pytest.mark.parametrize(("known", "most"), [(13, 23), (200, 300)])
-def test_what_is_known_to_fail_is_allowed_beside_the_rest(known: int, most: int) -> None:
-    events = 1_000 if most == 23 else 1_000_000
+@pytest.mark.parametrize(
+    ("known", "events", "most"),
+    [(13, 1_000, 23), (200, 500_000, 300), (0, 500_000, 100), (0, 1_000_000, 200)],
+)
+def test_what_is_known_to_fail_is_allowed_beside_the_rest_which_grows_with_a_batch(
+    known: int, events: int, most: int
+) -> None:
     FailureBudget(known).spend(events, failures(most), "model")
     with pytest.raises(TooManyFailures):
         FailureBudget(known).spend(events, failures(most + 1), "model")

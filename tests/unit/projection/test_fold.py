@@ -134,7 +134,9 @@ def test_some_failures_are_bad_events(events: int, bad: int) -> None:
     FailureBudget().spend(events, failures(bad), "p")
 
 
-@pytest.mark.parametrize(("events", "bad"), [(11, 11), (1_000, 11), (5_000, 51), (1_000_000, 101)])
+@pytest.mark.parametrize(
+    ("events", "bad"), [(11, 11), (1_000, 11), (5_000, 51), (500_000, 101), (1_000_000, 201)]
+)
 def test_many_failures_are_a_bad_handler(events: int, bad: int) -> None:
     with pytest.raises(
         TooManyFailures, match=rf"p: {bad} of {events} events failed, the first at t/0 offset 0.*E: why"

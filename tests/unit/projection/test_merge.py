@@ -77,16 +77,19 @@ def without_lists(deltas: TableDeltas) -> TableDeltas:
 def test_what_has_a_row_a_key_already_is_what_grouping_makes_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
     lists = (Rule.APPEND, Rule.UNION)
     table = replace(TABLE, columns=tuple(c for c in TABLE.columns if c.rule not in lists))
-    left = Counter[bool]()
-    for seed in range(60):
+    left = Counter[tuple[bool, int]]()
+    for seed in range(120):
         chance = random.Random(seed)
-        given = without_lists(contributed(history(chance, chance.randint(1, 4))))
-        quick = reduce(table, [given])
+        given = [
+            without_lists(contributed(history(chance, chance.randint(1, 3))))
+            for _ in range(chance.randint(1, 2))
+        ]
+        quick = reduce(table, given)
         with monkeypatch.context() as patch:
             patch.setattr(merge, "FEW_ROWS", 0)
-            grouped = reduce(table, [given])
+            grouped = reduce(table, given)
         assert quick.rows.sort(*table.key).equals(grouped.rows.select(quick.rows.columns).sort(*table.key))
         assert quick.rows.width == grouped.rows.width
         assert quick.moves.keys() == grouped.moves.keys()
-        left[quick.rows is given.rows] += 1
-    assert min(left[True], left[False]) > 10
+        left[len(quick.rows) == sum(len(part.rows) for part in given), len(given)] += 1
+    assert min(left[here, parts] for here in (True, False) for parts in (1, 2)) > 5

@@ -11,6 +11,7 @@ import polars as pl
 
 from tillroll.contract.registry import Contract
 from tillroll.errors import PositionOutOfRange, Replaced, TillrollError
+from tillroll.log import extent
 from tillroll.log.ids import event_ids
 from tillroll.log.port import Batch, EventLog, Position, Subscription, TopicPartition
 from tillroll.log.records import read_records
@@ -55,8 +56,7 @@ class Admitter:
         self._table.close()
 
     def _lead(self) -> bool:
-        origins = [TopicPartition(t, n) for t in self._topics for n in range(self._log.partitions(t))]
-        if not self._table.lead(origins, self._log.start_offset):
+        if not self._table.lead(extent.origins(self._log, self._topics), self._log.start_offsets):
             return False
         self._subscription = self._log.subscribe(
             self._topics, self._store.group("tillroll_admission"), self._table.positions, lambda lost: None

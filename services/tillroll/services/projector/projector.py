@@ -17,6 +17,7 @@ import polars as pl
 
 from tillroll.contract.registry import Contract
 from tillroll.errors import PositionOutOfRange, Replaced, TillrollError
+from tillroll.log import extent
 from tillroll.log.decode import Decoded, decode_records
 from tillroll.log.port import Batch, EventLog, Positions, Subscription, TopicPartition
 from tillroll.log.records import read_records
@@ -31,13 +32,12 @@ __all__ = ["Progress", "Projector"]
 # A commit costs one write per key it touches, so catching up pays off with big ones: as big as memory allows, where
 # contributions are held and the batches they stem from. When there is little to read they come as soon as there is
 # nothing more to wait for.
-COMMIT_ROWS = 500_000
+COMMIT_BYTES = 192 << 20
+COPIES = 4  # of contributions on their way to the store: put together, reduced, as they are stored, sorted
+COMMIT_EVENTS = 1_000_000  # answer.SUMMABLE counts on it
 COMMIT_SECONDS = 2.0
 FEW = 5_000  # records of one reading, below which whoever publishes is waiting to see them
-LEAST_BYTES, BYTES_AN_EVENT = (
-    1 << 16,
-    256,
-)  # of a poll, where a step is not to take many events; of what is held
+LEAST_BYTES, BYTES_AN_EVENT = 1 << 16, 256  # of a poll, where a step is not to take many events
 ADMISSION_SECONDS = 0.005  # between two looks at how far admission is
 PARKED_BYTES = 1 << 20  # of batches that wait for admission in memory instead of being fetched again
 
@@ -57,7 +57,7 @@ class Progress:
 class _Pending:
     """Read and folded, not yet committed. read: events per partition; taken: ids of those that its voids take back.
 
-    rows: contributions in `parts`; size: bytes of `batches`.
+    size: bytes that `parts` and `batches` take.
     """
 
     parts: list[Folded] = field(default_factory=list)
@@ -66,7 +66,6 @@ class _Pending:
     read: Counter[TopicPartition] = field(default_factory=Counter)
     taken: set[str] = field(default_factory=set)
     events: int = 0
-    rows: int = 0
     size: int = 0
     since: float = 0.0
 
@@ -82,7 +81,7 @@ class _Written:
 class Projector:
     """One member of the consumer group of one projection. Not to be shared between threads.
 
-    commit_rows: contributions that are held at most, and as many times 256 bytes of events, before they are committed.
+    commit_bytes: of what is held, contributions with their copies and the events they stem from, with which it is time to commit.
     limit: per partition an offset that is not passed; partitions without one are not read. None = no limit.
     most: events that a step takes; None = whatever a poll brings. budget: of failures, if not the usual one.
     """
@@ -93,7 +92,7 @@ class Projector:
         log: EventLog,
         store: PostgresStore,
         contract: Contract,
-        commit_rows: int = COMMIT_ROWS,
+        commit_bytes: int = COMMIT_BYTES,
         limit: Positions | None = None,
         most: int | None = None,
         budget: FailureBudget | None = None,
@@ -110,7 +109,7 @@ class Projector:
         self._pending = _Pending()
         self._written: _Written | None = None
         self._beside = ThreadPoolExecutor(1, "tillroll-commit")
-        self._commit_rows, self._limit, self._most = commit_rows, limit, most
+        self._commit_bytes, self._limit, self._most = commit_bytes, limit, most
         store.install(projection)
         self._writer = store.writer(projection)
         self._subscription: Subscription = log.subscribe(
@@ -153,8 +152,7 @@ class Projector:
 
     def lag(self, ends: Mapping[TopicPartition, int]) -> int:
         """How many offsets all members of the group together are short of `ends`."""
-        at = self._store.positions(self.projection)
-        return sum(max(0, end - at.get(origin, 0)) for origin, end in ends.items())
+        return extent.between(self._store.positions(self.projection), ends)
 
     def close(self) -> None:
         """Commit what is folded and leave the group."""
@@ -172,9 +170,9 @@ class Projector:
     def _claim(self, origins: Iterable[TopicPartition]) -> dict[TopicPartition, Claim]:
         """Become the owner of `origins`, which the log still has to hold from our positions on."""
         claims = self._store.claim(self.projection, origins)
+        starts = self._log.start_offsets(claims)
         for origin, claim in claims.items():
-            start = self._log.start_offset(origin)
-            if claim.next_offset < start:
+            if claim.next_offset < (start := starts[origin]):
                 raise PositionOutOfRange(
                     f"{self.projection.name} stands at offset {claim.next_offset} of {origin.topic}/{origin.partition}, "
                     f"but the log holds only {start} and later: {start - claim.next_offset} events are missing; "
@@ -296,8 +294,7 @@ class Projector:
         pending.taken |= folded.taken_back
         pending.batches += batches
         pending.events += sum(_count(batch) for batch in batches)
-        pending.rows += folded.rows
-        pending.size += sum(len(batch.body) for batch in batches)
+        pending.size += COPIES * folded.size + sum(len(batch.body) for batch in batches)
         for batch in batches:
             pending.ends[batch.origin] = batch.next_offset
 
@@ -314,8 +311,8 @@ class Projector:
 
     def _is_due(self) -> bool:
         """Whether to commit although there is more to read."""
-        pending, most = self._pending, self._commit_rows
-        much = pending.rows >= most or pending.size >= most * BYTES_AN_EVENT
+        pending = self._pending
+        much = pending.size >= self._commit_bytes or pending.events >= COMMIT_EVENTS
         return much or time.monotonic() - pending.since > COMMIT_SECONDS
 
     def _commit(self) -> Progress:
@@ -365,6 +362,7 @@ class Projector:
 
     def _write(self, pending: _Pending, claims: Mapping[TopicPartition, Claim]) -> Folded:
         folded = combine(self.projection, pending.parts)
+        pending.parts = [folded]
         self._budget.spend(pending.events, folded.failures, self.projection.name)
         self._writer.commit(folded, claims, pending.ends, pending.read)
         return folded

@@ -13,10 +13,12 @@ from contextlib import nullcontext
 
 from tillroll.contract.registry import Contract
 from tillroll.errors import DiskFull, PositionOutOfRange, Unavailable
+from tillroll.heap import keep_freed
+from tillroll.log import extent
 from tillroll.log.port import EventLog, TopicPartition
 from tillroll.projection.declare import Projection
 from tillroll.services.projector.listening import Done, Listener, Outage, Silent
-from tillroll.services.projector.projector import COMMIT_ROWS
+from tillroll.services.projector.projector import COMMIT_BYTES
 from tillroll.services.projector.versions import Resolved, resolve
 from tillroll.services.projector.workers import (
     ADMISSION,
@@ -38,7 +40,7 @@ __all__ = ["ADMISSION", "TIDYING", "Open", "Run", "project_once"]
 
 LOOK_SECONDS = 2.0  # between two looks for versions that came to be projected
 WAIT_SECONDS = 0.2  # between two looks at that while every version is held by somebody else
-FEWEST_A_COMMIT = 50_000  # rows; workers share the memory for what is not committed yet, down to this
+LEAST_A_COMMIT = 16 << 20  # bytes; workers share the memory for what is not committed yet, down to this
 
 
 class Run:
@@ -84,6 +86,7 @@ class Run:
         Waits while the log or the store is down, but not at the very beginning: then it raises what they
         raise. Any other error of a projection ends that projection (`Done.error`), not the others.
         """
+        keep_freed()
         projecting, helping = self._prepare()
         looked = time.monotonic()
         for worker in (*helping, *projecting):
@@ -156,10 +159,10 @@ class Run:
         self, log: EventLog, store: PostgresStore, projection: type[Projection], label: str
     ) -> Projecting:
         """A worker for one version, if the log still has what it is to read next."""
-        positions, ends = store.positions(projection), _ends(log, projection)
+        positions, ends = store.positions(projection), extent.ends(log, projection.topics())
         _refuse_lost(projection, positions, ends)
-        size = max(FEWEST_A_COMMIT, COMMIT_ROWS // self._at_once)
-        behind = _behind(positions, ends)
+        size = max(LEAST_A_COMMIT, COMMIT_BYTES // self._at_once)
+        behind = extent.between(positions, ends)
         return Projecting(self._shared, projection, behind, ends if self._once else None, size, label)
 
     def _helpers(self, log: EventLog) -> list["Worker"]:
@@ -179,13 +182,6 @@ def _by_name(found: Iterable[Done]) -> list[Done]:
     return list(out.values())
 
 
-def _ends(log: EventLog, projection: type[Projection]) -> dict[TopicPartition, int]:
-    origins = [
-        TopicPartition(topic, n) for topic in projection.topics() for n in range(log.partitions(topic))
-    ]
-    return {origin: log.end_offset(origin) for origin in origins}
-
-
 def _refuse_lost(
     projection: type[Projection], positions: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, int]
 ) -> None:
@@ -200,10 +196,6 @@ def _refuse_lost(
                 f"at {ends[origin]}: it has lost events, or the topic was made anew; restore it, or project it into an "
                 "empty store"
             )
-
-
-def _behind(positions: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, int]) -> int:
-    return sum(max(0, end - positions.get(origin, 0)) for origin, end in ends.items())
 
 
 def project_once(

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from tillroll.contract.registry import Contract
 from tillroll.errors import TopicMissing
+from tillroll.log import extent
 from tillroll.log.port import EventLog, TopicPartition
 from tillroll.projection.declare import Projection
 from tillroll.store import dead_letters
@@ -82,10 +83,9 @@ def _ends(log: EventLog, contract: Contract) -> dict[TopicPartition, int]:
     out: dict[TopicPartition, int] = {}
     for topic in contract.topics:
         try:
-            origins = [TopicPartition(topic, n) for n in range(log.partitions(topic))]
+            out |= extent.ends(log, [topic])
         except TopicMissing:
             continue
-        out |= {origin: log.end_offset(origin) for origin in origins}
     return out
 
 
@@ -126,5 +126,5 @@ def _admission(
     store: PostgresStore, ends: Mapping[TopicPartition, int], dead: Mapping[tuple[str, int], int]
 ) -> AdmissionStanding:
     admitted = Verdicts(store).admitted(ends)
-    lag = sum(max(0, end - admitted[origin]) for origin, end in ends.items())
+    lag = extent.between(admitted, ends)
     return AdmissionStanding(lag, dead.get((dead_letters.ADMISSION, 0), 0))

@@ -36,11 +36,13 @@ ADMISSION, TIDYING = "admission", "tidying the log"
 """Names of the workers that are no projections."""
 
 STEP_SECONDS = 0.5  # how long a step waits for events; a wish to stop is noticed that late
-BRIEF_SECONDS = 0.05  # the same where the end is near: whoever waits for it should not wait for a step
+BRIEF_SECONDS = (
+    0.05  # the same where somebody waits for the end of it all, and should not wait for a step too
+)
 FIRST_WAIT, LONGEST_WAIT = 0.25, 10.0  # seconds between attempts while the log or the store is down
 TIDY_SECONDS = 30.0  # between two tidyings of the log
 TIDY_ROWS = 500  # at once: some ten milliseconds, for which those who project may have to wait
-TIDY_RESTS = 4.0  # times as long as it took, before the next
+TIDY_RESTS, LONGEST_REST = 4.0, 0.2  # times as long as it took, before the next; seconds
 OFFICE_SECONDS = 1.0  # how often to ask whether the office of admission is free
 
 Open = Callable[[], AbstractContextManager[tuple[EventLog, PostgresStore]]]
@@ -146,13 +148,13 @@ class Projecting(Worker):
         projection: type[Projection],
         behind: int,
         ends: Mapping[TopicPartition, int] | None,
-        commit_rows: int,
+        commit_bytes: int,
         label: str,
     ):
         super().__init__(shared, label)
         self.schema = projection.schema()
         self._projection, self._behind, self._ends = projection, behind, ends
-        self._commit_rows = commit_rows
+        self._commit_bytes = commit_bytes
 
     def _run(self) -> None:
         with self.shared.turns:
@@ -164,7 +166,7 @@ class Projecting(Worker):
         with closing(use):
             if not use.still():  # it is being compared or taken away
                 return
-            projector = Projector(self._projection, log, store, self.shared.contract, self._commit_rows)
+            projector = Projector(self._projection, log, store, self.shared.contract, self._commit_bytes)
             with _closing(projector.close):
                 while self.goes_on() and use.still() and self._has_more(projector):
                     self.note(projector.step(self.shared.step))
@@ -204,15 +206,16 @@ class Tidying(Worker):
         assert isinstance(log, Tidiable)
         while self.goes_on():
             self._tidy(log)
-            self.note(Progress())
             self.shared.stop.wait(TIDY_SECONDS)
 
     def _tidy(self, log: Tidiable) -> None:
         begun = time.monotonic()
         for _ in log.tidy(TIDY_ROWS):
-            if self.shared.stop.wait(TIDY_RESTS * (time.monotonic() - begun)):
+            self.note(Progress())
+            if self.shared.stop.wait(min(LONGEST_REST, TIDY_RESTS * (time.monotonic() - begun))):
                 return
             begun = time.monotonic()
+        self.note(Progress())
 
 
 @contextmanager

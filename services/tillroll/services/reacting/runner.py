@@ -9,6 +9,7 @@ import polars as pl
 from tillroll.contract.registry import Contract
 from tillroll.errors import MalformedEvent, PositionOutOfRange
 from tillroll.events import EVENTS
+from tillroll.log import extent
 from tillroll.log.decode import PLACE, decode_records
 from tillroll.log.port import Batch, EventLog, Position, TopicPartition
 from tillroll.log.records import read_records
@@ -46,12 +47,12 @@ class ReactorRunner:
         self._verdicts = None if log.settles_duplicates else Verdicts(store)
         store.bind(log.identity)
         self._ledger = Ledger.open(store, reactor.name)
-        self._at = self._ledger.positions({origin: log.end_offset(origin) for origin in self._origins()})
+        self._at = self._ledger.positions(extent.ends(log, contract.topics_of(self._records)))
 
     def replay(self) -> None:
         """Read the log from its beginning once more; nothing of it is acted on again."""
-        for origin in self._at:
-            self._ledger.replay(origin, self._log.start_offset(origin))
+        for origin, start in self._log.start_offsets(self._at).items():
+            self._ledger.replay(origin, start)
         self._at = self._ledger.positions(dict.fromkeys(self._at, 0))
 
     def step(self) -> Reacted:
@@ -64,10 +65,6 @@ class ReactorRunner:
     def close(self) -> None:
         """Let another process run the reactor."""
         self._ledger.close()
-
-    def _origins(self) -> list[TopicPartition]:
-        topics = self._contract.topics_of(self._records)
-        return [TopicPartition(topic, n) for topic in topics for n in range(self._log.partitions(topic))]
 
     def _step(self, origin: TopicPartition) -> Reacted:
         live_from, at = self._at[origin]

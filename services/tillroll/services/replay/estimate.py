@@ -5,6 +5,7 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from tillroll.contract.registry import load_contract
+from tillroll.log import extent
 from tillroll.log.decode import decode_batches
 from tillroll.log.port import EventLog, TopicPartition
 from tillroll.projection.declare import Projection
@@ -36,11 +37,9 @@ def estimate(
     log: EventLog, store: PostgresStore, projection: type[Projection], limits: Limits, wished: float | None
 ) -> Estimate:
     """Look at the log's ends, try a sample, and ask how big the live version is."""
-    origins = [
-        TopicPartition(topic, n) for topic in projection.topics() for n in range(log.partitions(topic))
-    ]
-    starts = {origin: limits.start.get(origin, log.start_offset(origin)) for origin in origins}
-    rest = {origin: max(0, log.end_offset(origin) - starts[origin]) for origin in origins}
+    ends = extent.ends(log, projection.topics())
+    starts = log.start_offsets(ends) | dict(limits.start)
+    rest = {origin: max(0, end - starts[origin]) for origin, end in ends.items()}
     events = {topic: sum(n for at, n in rest.items() if at.topic == topic) for topic in projection.topics()}
     biggest = max(rest, key=lambda origin: rest[origin])
     sampled, rate = _sample(log, store, projection, biggest, starts[biggest]) if rest[biggest] else (0, None)

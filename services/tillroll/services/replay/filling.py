@@ -11,11 +11,12 @@ from typing import TypeVar
 from tillroll import settings
 from tillroll.contract.registry import load_contract
 from tillroll.errors import DeclarationError, EventUnfit, Unavailable
+from tillroll.heap import keep_freed
 from tillroll.log.port import EventLog, TopicPartition
 from tillroll.projection.code import recorded
 from tillroll.projection.declare import Projection
 from tillroll.projection.failures import FailureBudget
-from tillroll.services.projector.projector import COMMIT_ROWS, Projector
+from tillroll.services.projector.projector import COMMIT_BYTES, Projector
 from tillroll.services.projector.workers import Open
 from tillroll.store import dead_letters
 from tillroll.store.locks import InUse
@@ -75,9 +76,11 @@ def fill(
 ) -> None:
     """Project until the group has reached `ends`, the version is not being filled any more, or we are `stopped`.
 
-    opened: gives a log and a store, again after an outage. rate: events a second at most, of this one. Waits while the log or the store is down. Raises what ends
-    a projection.
+    opened: gives a log and a store, again after an outage. rate: events a second at most, of this one. Waits while the
+    log or the store is down. Raises what ends a projection.
     """
+
+    keep_freed()
 
     def filled() -> None:
         with opened() as (log, store):
@@ -125,7 +128,7 @@ def _session(
             log,
             store,
             load_contract(),
-            most or COMMIT_ROWS,
+            most or COMMIT_BYTES,
             most=most,
             budget=FailureBudget(known=_known_failures(store, name)),
         )

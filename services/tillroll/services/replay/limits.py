@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from tillroll.contract.times import time_of
 from tillroll.errors import UsageError
+from tillroll.log import extent
 from tillroll.log.port import EventLog, TopicPartition
 from tillroll.projection.declare import Projection
 from tillroll.projection.values import value_of
@@ -28,9 +29,7 @@ def limits_of(
 
 
 def _start(log: EventLog, projection: type[Projection], texts: Sequence[str]) -> dict[TopicPartition, int]:
-    origins = [
-        TopicPartition(topic, n) for topic in projection.topics() for n in range(log.partitions(topic))
-    ]
+    origins = extent.origins(log, projection.topics())
     if not texts:
         return {}
     places = [_PLACE.fullmatch(text) for text in texts]
@@ -40,11 +39,11 @@ def _start(log: EventLog, projection: type[Projection], texts: Sequence[str]) ->
             raise UsageError(f"{projection.name} reads no partition {'{}/{}'.format(*min(unknown))}")
         for origin, offset in found.items():
             _refuse_beyond(log, origin, offset)
-        return {origin: found.get(origin, log.start_offset(origin)) for origin in origins}
+        return log.start_offsets(origins) | found
     if len(texts) > 1:
         raise UsageError("--from takes one time, or offsets as TOPIC/PARTITION:OFFSET")
     if texts[0] == "earliest":
-        return {origin: log.start_offset(origin) for origin in origins}
+        return log.start_offsets(origins)
     time = _time(texts[0])
     return {origin: log.offset_at(origin, time) for origin in origins}
 

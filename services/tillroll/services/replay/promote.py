@@ -10,7 +10,8 @@ from typing import Any
 
 from tillroll.database import Connection
 from tillroll.errors import TillrollError, UsageError
-from tillroll.log.port import EventLog, TopicPartition
+from tillroll.log import extent
+from tillroll.log.port import EventLog
 from tillroll.services.replay.compare import compared, pair
 from tillroll.services.replay.filling import by_its_code
 from tillroll.store.locks import office, standing_still
@@ -243,10 +244,7 @@ def _unfinished(store: PostgresStore, name: str) -> Version:
 def _behind(log: EventLog, store: PostgresStore, version: Version) -> int:
     projection = by_its_code(version)
     at = store.positions(projection)
-    origins = [
-        TopicPartition(topic, n) for topic in projection.topics() for n in range(log.partitions(topic))
-    ]
-    return sum(max(0, log.end_offset(origin) - at.get(origin, 0)) for origin in origins)
+    return extent.between(at, extent.ends(log, projection.topics()))
 
 
 def _new_dead_letters(store: PostgresStore, live: Version, candidate: Version) -> int:

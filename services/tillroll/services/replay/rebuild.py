@@ -6,10 +6,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain, repeat, starmap
 from typing import Any
 
-from tillroll.contract.registry import Contract, load_contract
+from tillroll.contract.registry import load_contract
 from tillroll.errors import Unavailable, UsageError
+from tillroll.heap import keep_freed
+from tillroll.log import extent
 from tillroll.log.port import EventLog, Positions, TopicPartition
 from tillroll.projection.code import Code, changes, code_of
 from tillroll.projection.declare import Projection
@@ -85,6 +88,7 @@ class Rebuild:
 
         Raises UsageError when one is at work, or another one is in the way; what ends a projection.
         """
+        keep_freed()
         begun = time.monotonic()
         with self._place.opened() as (log, store):
             log.create_topics(self._contract.topics.values())
@@ -160,19 +164,19 @@ class Rebuild:
     ) -> int:
         """Fill up to the end of the log, which moves on meanwhile; how many events that were, earlier runs included."""
         for _ in range(ROUNDS):
-            ends = patiently(lambda: _ends(log, self._contract, candidate))
+            ends = patiently(lambda: extent.ends(log, candidate.topics()))
             start = patiently(partial(_starts, log, begin, ends))
-            pace = Pace(candidate.name, candidate.version, _sum(ends, start))
+            pace = Pace(candidate.name, candidate.version, extent.between(start, ends))
             self._fill(log, store, candidate, start, ends, pace)
             if patiently(lambda: self._is_enough(log, store, candidate)):
                 break
-        return patiently(lambda: _sum(store.positions(candidate), start))
+        return patiently(lambda: extent.between(start, store.positions(candidate)))
 
     def _is_enough(self, log: EventLog, store: PostgresStore, candidate: type[Projection]) -> bool:
         """Whether the end is near, or filling is not wanted any more."""
         if _state(store, candidate) is not State.FILLING:
             return True
-        return _sum(_ends(log, self._contract, candidate), store.positions(candidate)) <= NEAR
+        return extent.between(store.positions(candidate), extent.ends(log, candidate.topics())) <= NEAR
 
     def _fill(
         self,
@@ -185,11 +189,12 @@ class Rebuild:
     ) -> None:
         several, rate = self._processes > 1, self._rate / self._processes if self._rate else None
         told = (candidate.name, candidate.version, dict(ends), rate)
-        ours = partial(nullcontext, (log, store))  # for one alone, which has nothing to open then
+        # One alone takes ours, and after an outage opens what is there then: an embedded server is started anew so.
+        ours = chain([nullcontext((log, store))], starmap(self._place.opened, repeat(())))
         with (
             Processes(self._processes, fill, self._place.opened, *told)
             if several
-            else Here(fill, ours, *told) as those
+            else Here(fill, partial(next, ours), *told) as those
         ):
             while those.are_at_work(LOOK_SECONDS):
                 self._look(store, candidate, start, pace)
@@ -199,7 +204,7 @@ class Rebuild:
 
     def _look(self, store: PostgresStore, candidate: type[Projection], start: Positions, pace: Pace) -> None:
         try:
-            done = _sum(store.positions(candidate), start)
+            done = extent.between(start, store.positions(candidate))
             dead = dead_letters.count(store).get((candidate.name, candidate.version), 0)
             progress = pace.at(done, dead)
             noted(store, progress)
@@ -215,7 +220,7 @@ class Rebuild:
             state = State.CANDIDATE
             with store.connection() as connection:
                 mark(connection, candidate.name, candidate.version, state)
-        behind = _sum(_ends(log, self._contract, candidate), store.positions(candidate))
+        behind = extent.between(store.positions(candidate), extent.ends(log, candidate.topics()))
         dead = dead_letters.count(store).get((candidate.name, candidate.version), 0)
         return Filled(candidate.name, candidate.version, state, max(0, events), seconds, dead, behind)
 
@@ -226,19 +231,8 @@ def _state(store: PostgresStore, candidate: type[Projection]) -> State | None:
     return next((each.state for each in versions if each.number == candidate.version), None)
 
 
-def _ends(log: EventLog, contract: Contract, projection: type[Projection]) -> dict[TopicPartition, int]:
-    origins = [
-        TopicPartition(topic, n) for topic in projection.topics() for n in range(log.partitions(topic))
-    ]
-    return {origin: log.end_offset(origin) for origin in origins}
-
-
 def _starts(log: EventLog, begin: Positions, origins: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
-    return {each: begin.get(each, log.start_offset(each)) for each in origins}
-
-
-def _sum(ends: Positions, starts: Positions) -> int:
-    return sum(max(0, end - starts.get(origin, 0)) for origin, end in ends.items())
+    return {**log.start_offsets(each for each in origins if each not in begin), **begin}
 
 
 def _told(limits: Mapping[str, Any]) -> str:

@@ -6,7 +6,8 @@ from datetime import datetime
 from typing import Any
 
 from tillroll.errors import DeclarationError, UsageError
-from tillroll.log.port import EventLog, TopicPartition
+from tillroll.log import extent
+from tillroll.log.port import EventLog
 from tillroll.services.replay.filling import by_its_code
 from tillroll.store import dead_letters
 from tillroll.store.postgres import PostgresStore
@@ -79,7 +80,4 @@ def _behind(log: EventLog, store: PostgresStore, version: Version) -> int | None
     except DeclarationError:
         return None
     at = store.positions(projection)
-    origins = [
-        TopicPartition(topic, n) for topic in projection.topics() for n in range(log.partitions(topic))
-    ]
-    return sum(max(0, log.end_offset(origin) - at.get(origin, 0)) for origin in origins)
+    return extent.between(at, extent.ends(log, projection.topics()))
