@@ -4,10 +4,13 @@ import random
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import date
 
+import polars as pl
 import pytest
 
-from tillroll.projection import merge
+from tillroll.events import StockAdjusted
+from tillroll.projection import Frame, Key, Projection, Sum, merge, on
 from tillroll.projection.declare import Rule
 from tillroll.projection.merge import TableDeltas, finish, reduce, stored
 from tillroll.testing.merge_contract import (
@@ -19,6 +22,18 @@ from tillroll.testing.merge_contract import (
     history,
     splits,
 )
+
+
+class Dated(Projection):
+    """Units by day."""
+
+    day: Key[date]
+    units: Sum[int]
+
+    @on(StockAdjusted)
+    def adjusted(self, events: Frame) -> Frame:
+        """There has to be one."""
+        return events.select(day="business_date", units="quantity")
 
 
 def rows(deltas: TableDeltas) -> Rows:
@@ -93,3 +108,10 @@ def test_what_has_a_row_a_key_already_is_what_grouping_makes_of_it(monkeypatch: 
         assert quick.moves.keys() == grouped.moves.keys()
         left[len(quick.rows) == sum(len(part.rows) for part in given), len(given)] += 1
     assert min(left[here, parts] for here in (True, False) for parts in (1, 2)) > 5
+
+
+def test_days_that_python_cannot_hold_are_reduced_like_any_other() -> None:
+    table = Dated.tables[0]
+    days = pl.Series("day", [4_000_000, 4_000_000, 0], pl.Int32).cast(pl.Date)
+    reduced = reduce(table, [TableDeltas(pl.DataFrame([days, pl.Series("units", [1, 2, 4])]))])
+    assert sorted(reduced.rows["units"]) == [3, 4]
