@@ -18,6 +18,7 @@ EVENTSOURCING = "eventsourcing on PostgreSQL, tracked projection"
 CONSUME = "ceiling: librdkafka into nothing"
 KAFKA, POSTGRES = "tillroll, Kafka", "tillroll, PostgresLog"
 MILLION = 1_000_000
+UNMEASURED = "| | not measured |"
 
 
 @dataclass(frozen=True)
@@ -41,17 +42,18 @@ class Target:
         return f"{bound} {self.unit}"
 
 
-def table(results: Results) -> str:
-    """Every target with what this run reached; one whose contenders did not run says so."""
+def table(results: Results, unmeasured: bool = True) -> str:
+    """Every target with what this run reached; one whose contenders did not run says so, or is left out."""
     lines = ["| target | wanted | reached | |", "|---|--:|--:|---|"]
-    return "\n".join(lines + [_line(target, results) for target in TARGETS])
+    told = [_line(target, results) for target in TARGETS]
+    return "\n".join(lines + [line for line in told if unmeasured or not line.endswith(UNMEASURED)])
 
 
 def _line(target: Target, results: Results) -> str:
     try:
         figure = target.figure(results)
     except (LookupError, StopIteration, ArithmeticError, ValueError):
-        return f"| {target.what} | {target.wanted} | | not measured |"
+        return f"| {target.what} | {target.wanted} {UNMEASURED}"
     told = f"{figure:,.0f}" if figure >= 100 else f"{figure:,.2f}"
     return f"| {target.what} | {target.wanted} | {told} | {'met' if target.met(figure) else '**missed**'} |"
 

@@ -56,6 +56,9 @@ def test_a_target_is_met_missed_or_not_measured() -> None:
     assert "| 150 | met |" in line_of(told, "rebuild, flat, Kafka, against the loop")
     assert "| 0.75 | **missed** |" in line_of(told, "... against librdkafka")
     assert "not measured" in line_of(told, "... against Quix Streams")
+    kept = targets.table(results, unmeasured=False)
+    assert [line for line in told.splitlines() if "not measured" not in line] == kept.splitlines()
+    assert line_of(kept, "... against librdkafka") == line_of(told, "... against librdkafka")
 
 
 def test_a_bound_holds_at_its_very_value() -> None:

@@ -32,8 +32,8 @@ __all__ = ["Progress", "Projector"]
 # A commit costs one write per key it touches, so catching up pays off with big ones: as big as memory allows, where
 # contributions are held and the batches they stem from. When there is little to read they come as soon as there is
 # nothing more to wait for.
-COMMIT_BYTES = 192 << 20
-COPIES = 4  # of contributions on their way to the store: put together, reduced, as they are stored, sorted
+COMMIT_BYTES = 224 << 20
+COPIES = 8  # of contributions on their way to the store (put together, reduced, made storable, sorted), two commits at a time
 COMMIT_EVENTS = 1_000_000  # answer.SUMMABLE counts on it
 COMMIT_SECONDS = 2.0
 FEW = 5_000  # records of one reading, below which whoever publishes is waiting to see them
