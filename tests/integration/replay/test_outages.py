@@ -40,6 +40,11 @@ def data(tmp_path: Path) -> Iterator[Path]:
     embedded._servers.pop(tmp_path / "postgres").stop()
 
 
+def postmaster(data: Path) -> int:
+    """The process of the server."""
+    return int((data / "postgres" / "postmaster.pid").read_text().split()[0])
+
+
 def test_a_server_that_is_killed_is_waited_for(data: Path) -> None:
     url = embedded_postgres(data)
     scene = Scene(url, url, data)
@@ -49,7 +54,7 @@ def test_a_server_that_is_killed_is_waited_for(data: Path) -> None:
         for _ in range(2):
             assert in_time(partial(moved, scene, scene.filled(), process), 90)
             assert process.poll() is None
-            os.kill(int((data / "postgres" / "postmaster.pid").read_text().split()[0]), signal.SIGKILL)
+            os.kill(postmaster(data), signal.SIGKILL)
             assert embedded_postgres(data) == url
         _, told = process.communicate(timeout=120)
         assert process.returncode == 0, told
@@ -67,8 +72,9 @@ def test_an_embedded_server_that_is_killed_is_started_anew_by_the_one_who_fills(
         del scene.environment[address]
     with scene.rebuilding("--rate", "400", "--data", str(data)) as process:
         assert in_time(partial(moved, scene, scene.filled(), process), 90)
-        os.kill(int((data / "postgres" / "postmaster.pid").read_text().split()[0]), signal.SIGKILL)
+        os.kill(postmaster(data), signal.SIGKILL)
         _, told = process.communicate(timeout=120)
         assert process.returncode == 0, told
     assert scene.state() == [(1, "live"), (2, "candidate")]
     assert scene.differing() == 0
+    os.kill(postmaster(data), signal.SIGINT)  # of this one nobody knows any more
