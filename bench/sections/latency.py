@@ -14,7 +14,7 @@ from bench.models import StockLevels
 from bench.sections import Section
 from bench.sizes import Sizes
 from bench.stage import Stage
-from tillroll.log.port import TopicPartition
+from tillroll.log import extent
 from tillroll.settings import open_log, open_store
 
 __all__ = ["latency", "waits"]
@@ -73,7 +73,7 @@ def _play(stage: Stage, log: str, rate: int, seconds: float) -> dict[str, Any]:
         _await(follower, store, dict.fromkeys(range(opened.partitions("stock")), 0))
         load = {"rate": rate, "seconds": seconds + WARM_SECONDS, "file": str(sent)}
         answer = measure(Contender("load", "sending", job | load))
-        ends = {n: opened.end_offset(TopicPartition("stock", n)) for n in range(opened.partitions("stock"))}
+        ends = {origin.partition: end for origin, end in extent.ends(opened, ["stock"]).items()}
         _await(follower, store, ends)
         reader.finish()
         projector = follower.finish()

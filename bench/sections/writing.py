@@ -13,7 +13,7 @@ from bench.measuring import Contender, Scenario, play
 from bench.sections import Section
 from bench.sizes import Sizes
 from bench.stage import Stage
-from tillroll.log.port import TopicPartition
+from tillroll.log import extent
 from tillroll.settings import open_log
 
 __all__ = ["writing"]
@@ -101,7 +101,7 @@ def _held(address: str) -> int:
     """How many events the log holds."""
     log = open_log(address, Path())
     try:
-        return sum(log.end_offset(TopicPartition("stock", n)) for n in range(log.partitions("stock")))
+        return sum(extent.ends(log, ["stock"]).values())
     finally:
         log.close()
 

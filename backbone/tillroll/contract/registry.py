@@ -24,12 +24,13 @@ from tillroll.contract.source import (
 from tillroll.contract.upcasters import UPCASTERS, Upcaster, last_record
 from tillroll.errors import ContractError
 
-__all__ = ["ANY_TOPIC", "Contract", "EventSchema", "TopicSpec", "load_contract"]
+__all__ = ["ANY_TOPIC", "VOID", "Contract", "EventSchema", "TopicSpec", "load_contract"]
 
 ANY_TOPIC = "any"
+"""Folder, and `topic`, of records that may stand on every topic."""
+
 VOID = "TransactionVoided"
 """The record of events that take others back, whose effects every projection counts with weight -1."""
-"""Folder, and `topic`, of records that may stand on every topic."""
 
 CONFLUENT = b"\x00"
 SINGLE_OBJECT = b"\xc3\x01"

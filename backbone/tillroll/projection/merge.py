@@ -34,7 +34,8 @@ __all__ = [
 ORDER, AT = "_order", "_at"
 """Columns that the runtime adds to a handler's rows: order key (order_key), and occurred_at."""
 
-FEW_ROWS = 50
+FEW_ROWS = 50  # for which it pays to see whether each has a key of its own
+
 _MICROS_TO_YEAR_1 = 62_135_596_800_000_000
 _INSTANT = pl.Datetime("us", "UTC")
 

@@ -29,6 +29,7 @@ CHECKOUT = Path(__file__).parents[3]
 DEPLOY = CHECKOUT / "deploy" / "kafka"
 CACHE = CHECKOUT / ".kafka"
 
+# Java's first compiler alone: the second takes a core for minutes after a start, which is as long as such a broker lives.
 JAVA_OPTIONS = (
     "-Xms128m",
     "-Xmx512m",

@@ -19,6 +19,7 @@ from tests.acceptance.history.sips import Sips
 from tillroll import settings
 from tillroll.contract.registry import load_contract
 from tillroll.database import Database
+from tillroll.log import extent
 from tillroll.log.port import EventLog, Positions, Record, TopicPartition
 from tillroll.projection.registry import load_projections
 from tillroll.publisher import Published, Publisher
@@ -169,10 +170,7 @@ class Place:
 
 
 def _ends(log: EventLog) -> dict[TopicPartition, int]:
-    origins = [
-        TopicPartition(topic, n) for topic in load_contract().topics for n in range(log.partitions(topic))
-    ]
-    return {origin: log.end_offset(origin) for origin in origins}
+    return extent.ends(log, load_contract().topics)
 
 
 def _admit(admitter: Admitter, ends: Positions) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tillroll.contract.registry import load_contract
-from tillroll.log import group
+from tillroll.log import extent, group
 from tillroll.log.memory import MemoryLog
 from tillroll.log.port import EventLog, TopicPartition
 from tillroll.log.postgres import PostgresLog
@@ -44,10 +44,7 @@ def finish() -> Finish:
 
 
 def ends_of(log: EventLog, projection: type[Projection]) -> dict[TopicPartition, int]:
-    origins = [
-        TopicPartition(topic, n) for topic in projection.topics() for n in range(log.partitions(topic))
-    ]
-    return {origin: log.end_offset(origin) for origin in origins}
+    return extent.ends(log, projection.topics())
 
 
 def run_to_the_end(projector: Projector, log: EventLog) -> int:

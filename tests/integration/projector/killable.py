@@ -3,8 +3,7 @@
 import sys
 
 from tillroll.contract.registry import load_contract
-from tillroll.log import group
-from tillroll.log.port import TopicPartition
+from tillroll.log import extent, group
 from tillroll.log.postgres import PostgresLog
 from tillroll.projection.registry import load_projections
 from tillroll.services.projector.projector import Projector
@@ -18,10 +17,7 @@ def main() -> None:
     log, store = PostgresLog(sys.argv[1]), PostgresStore(sys.argv[1])
     projection = load_projections()[sys.argv[2]]
     projector = Projector(projection, log, store, load_contract(), commit_bytes=1)
-    origins = [
-        TopicPartition(topic, n) for topic in projection.topics() for n in range(log.partitions(topic))
-    ]
-    ends = {origin: log.end_offset(origin) for origin in origins}
+    ends = extent.ends(log, projection.topics())
     print("ready", flush=True)  # noqa: T201 - whoever started this waits for it
     while projector.lag(ends):
         projector.step(0.05)

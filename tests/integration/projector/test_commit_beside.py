@@ -1,18 +1,18 @@
 """A commit goes on beside the reading for the next one: whatever becomes of it, every event counts once."""
 
-import base64
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import polars as pl
 import pytest
+from tests.voids import void
 
 from tillroll.contract.registry import load_contract
 from tillroll.errors import Replaced, StoreUnavailable
-from tillroll.events import Event, StockReceived, TransactionVoided, to_wire
+from tillroll.events import Event, StockReceived
+from tillroll.log import extent
 from tillroll.log.memory import MemoryLog
-from tillroll.log.port import TopicPartition
 from tillroll.projection import Frame, Key, Projection, Sum, on
 from tillroll.publisher import Publisher
 from tillroll.services.projector import projector as projecting
@@ -86,18 +86,6 @@ def publish(log: MemoryLog, *events: Event) -> None:
 
 def received(quantity: int = 1, sku: str = "a") -> StockReceived:
     return event(StockReceived, sku=sku, location_id="s", quantity=quantity)
-
-
-def void(*events: Event) -> Event:
-    named = [
-        {
-            "topic": "stock",
-            "event_id": each.event_id,
-            "event": base64.b64encode(to_wire(each, CONTRACT)[2]).decode(),
-        }
-        for each in events
-    ]
-    return event(TransactionVoided, order_id="o-1", voided=named)
 
 
 def rows(store: PostgresStore) -> dict[str, int]:
@@ -268,11 +256,7 @@ def test_a_step_tells_of_the_commit_before(
 
 
 def finish(one: Projector, log: MemoryLog) -> None:
-    ends = {
-        TopicPartition(topic, n): log.end_offset(TopicPartition(topic, n))
-        for topic in Moved.topics()
-        for n in range(log.partitions(topic))
-    }
+    ends = extent.ends(log, Moved.topics())
     for _ in range(500):
         if not one.lag(ends):
             one.flush()

@@ -15,6 +15,7 @@ from tillroll.contract.registry import load_contract
 from tillroll.database import Connection
 from tillroll.errors import PositionOutOfRange, Replaced, StoreUnavailable
 from tillroll.events import Event
+from tillroll.log import extent
 from tillroll.log.memory import MemoryLog
 from tillroll.log.port import EventLog, TopicPartition
 from tillroll.projection.fold import Folded
@@ -346,9 +347,7 @@ def test_a_new_projection_on_a_log_without_its_beginning_is_refused(store: Postg
 
 
 def ends_of(log: EventLog) -> dict[TopicPartition, int]:
-    topics = StoreAvailability.topics()
-    origins = [TopicPartition(topic, n) for topic in topics for n in range(log.partitions(topic))]
-    return {origin: log.end_offset(origin) for origin in origins}
+    return extent.ends(log, StoreAvailability.topics())
 
 
 def test_claims_hand_on_positions(store: PostgresStore) -> None:

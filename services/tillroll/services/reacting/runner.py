@@ -14,7 +14,7 @@ from tillroll.log.decode import PLACE, decode_records
 from tillroll.log.port import Batch, EventLog, Position, TopicPartition
 from tillroll.log.records import read_records
 from tillroll.reactor import Reaction, Reactor
-from tillroll.store.admission import Verdicts
+from tillroll.store.admission import Cut, Verdicts
 from tillroll.store.ledger import Ledger
 from tillroll.store.postgres import PostgresStore
 
@@ -68,11 +68,11 @@ class ReactorRunner:
 
     def _step(self, origin: TopicPartition) -> Reacted:
         live_from, at = self._at[origin]
-        batches = self._batches(origin, at)
-        if not batches:
+        admitted = self._admitted(origin, at)
+        if not admitted.passed:
             return Reacted()
-        end = batches[-1].next_offset
-        reactions, malformed = self._reactions(batches, live_from)
+        end = admitted.passed[-1].next_offset
+        reactions, malformed = self._reactions(admitted, live_from)
         live, replayed = (
             [each for each in reactions if each.live],
             [each for each in reactions if not each.live],
@@ -82,7 +82,7 @@ class ReactorRunner:
         self._at[origin] = live_from, end
         return Reacted(acted, len(reactions) - acted, malformed)
 
-    def _batches(self, origin: TopicPartition, at: int) -> Sequence[Batch]:
+    def _admitted(self, origin: TopicPartition, at: int) -> Cut:
         try:
             batches = self._log.read(origin, at, READ_BYTES)
         except PositionOutOfRange as error:
@@ -90,7 +90,7 @@ class ReactorRunner:
                 f"the reactor {self._reactor.name} stands at offset {at} of {origin.topic}/{origin.partition}, which the "
                 f"log does not hold: {error}; start it with --replay to go on from what there is"
             ) from error
-        return self._verdicts.cut(batches).passed if self._verdicts is not None else batches
+        return Cut([*batches], {}, {}) if self._verdicts is None else self._verdicts.cut(batches)
 
     def _act(self, reactions: Sequence[Reaction], origin: TopicPartition, end: int) -> int:
         """Act on what is not done yet, the ledger around it; how many that were."""
@@ -102,11 +102,12 @@ class ReactorRunner:
         self._ledger.finish([each.event.event_id for each in todo], origin, end)
         return len(todo)
 
-    def _reactions(self, batches: Sequence[Batch], live_from: int) -> tuple[list[Reaction], int]:
-        """The events of `batches` in the order of the log, training left out; and how many were malformed."""
+    def _reactions(self, admitted: Cut, live_from: int) -> tuple[list[Reaction], int]:
+        """The admitted events in the order of the log, training left out; and how many were malformed."""
+        batches = admitted.passed
         records = read_records(batches)
         if self._verdicts is not None:
-            records = self._verdicts.without_skipped(records, batches)
+            records = self._verdicts.without_skipped(records, batches, admitted.skipped)
         decoded = decode_records(records, batches, self._contract, self._records)
         found, malformed = list[Reaction](), len(decoded.rejects)
         for record, frame in decoded.frames.items():

@@ -16,7 +16,7 @@ from tillroll.log.port import EventLog, TopicPartition
 from tillroll.projection.code import recorded
 from tillroll.projection.declare import Projection
 from tillroll.projection.failures import FailureBudget
-from tillroll.services.projector.projector import COMMIT_BYTES, Projector
+from tillroll.services.projector.projector import Projector
 from tillroll.services.projector.workers import Open
 from tillroll.store import dead_letters
 from tillroll.store.locks import InUse
@@ -128,7 +128,6 @@ def _session(
             log,
             store,
             load_contract(),
-            most or COMMIT_BYTES,
             most=most,
             budget=FailureBudget(known=_known_failures(store, name)),
         )

@@ -3,10 +3,9 @@
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import chain, repeat, starmap
 from typing import Any
 
 from tillroll.contract.registry import load_contract
@@ -189,12 +188,16 @@ class Rebuild:
     ) -> None:
         several, rate = self._processes > 1, self._rate / self._processes if self._rate else None
         told = (candidate.name, candidate.version, dict(ends), rate)
-        # One alone takes ours, and after an outage opens what is there then: an embedded server is started anew so.
-        ours = chain([nullcontext((log, store))], starmap(self._place.opened, repeat(())))
+        ours = [nullcontext((log, store))]
+
+        def opened() -> AbstractContextManager[tuple[EventLog, PostgresStore]]:
+            """Ours, which are open already; after an outage new ones, for which an embedded server is started anew."""
+            return ours.pop() if ours else self._place.opened()
+
         with (
             Processes(self._processes, fill, self._place.opened, *told)
             if several
-            else Here(fill, partial(next, ours), *told) as those
+            else Here(fill, opened, *told) as those
         ):
             while those.are_at_work(LOOK_SECONDS):
                 self._look(store, candidate, start, pace)
