@@ -15,7 +15,8 @@ from tillroll.database import Connection, Cursor
 from tillroll.errors import Replaced, TillrollError
 from tillroll.log.port import Batch, TopicPartition
 from tillroll.projection.failures import Failure
-from tillroll.store.postgres import FEW_ROWS, PostgresStore, bury, copy_frame
+from tillroll.store.copying import Newcomers, copy_frame
+from tillroll.store.postgres import FEW_ROWS, PostgresStore, bury
 
 __all__ = ["CANDIDATES", "REPEATS", "AdmissionTable", "Cut", "Judge", "Skipped", "Verdicts"]
 
@@ -119,6 +120,7 @@ class AdmissionTable:
     def __init__(self, store: PostgresStore):
         self._store = store
         self._connection: Connection | None = None
+        self._newcomers = Newcomers()
         self._held: dict[TopicPartition, _Held] = {}
 
     def lead(self, origins: Sequence[TopicPartition], starts_of: "StartsOf") -> bool:
@@ -146,7 +148,7 @@ class AdmissionTable:
         if got is None or not got[0]:
             return False
         connection.execute("set synchronous_commit = off")  # docs/decisions/0013
-        connection.execute(_STAGE)
+        connection.execute(_STAGE.encode())
         for origin, start in sorted(starts_of(origins).items()):
             row = connection.execute(_CLAIM, [*origin, start]).fetchone()
             assert row is not None
@@ -220,17 +222,24 @@ class AdmissionTable:
 
     def _keep(self, connection: Connection, candidates: pl.DataFrame) -> "_Kept":
         """Keep the ids that are new, of equal ones the one at the lowest place."""
-        source, given = "stage_event_ids", list[list[Any]]()
+        source, given = _STAGED, list[list[Any]]()
+        candidates = candidates.select(CANDIDATES.names()).sort(
+            "event_id"
+        )  # so that the index grows page by page
+        alone = candidates["event_id"].n_unique() == len(candidates)
         if len(candidates) <= FEW_ROWS:
             source, given = _GIVEN, [candidates[name].to_list() for name in CANDIDATES.names()]
+        elif alone and self._newcomers.take(connection, "tillroll.event_ids", candidates, ["event_id"]):
+            return _Kept(None, len(candidates), source, given)
         else:
-            copy_frame(connection, source, candidates.select(CANDIDATES.names()))
-        alone = candidates["event_id"].n_unique() == len(candidates)
+            copy_frame(connection, source, candidates)
         keep = (_KEEP_ALL if alone else _KEEP_FIRST).format(source=source)
         return _Kept(connection.execute(keep.encode(), given), len(candidates), source, given)
 
     def _repeats(self, connection: Connection, kept: "_Kept") -> pl.DataFrame:
         """REPEATS among the candidates."""
+        if kept.source == _STAGED:
+            connection.execute(f"analyze {_STAGED}".encode())
         found = connection.execute(_FIND_REPEATS.format(source=kept.source).encode(), kept.given).fetchall()
         return pl.DataFrame(found, schema=REPEATS, orient="row")
 
@@ -254,9 +263,9 @@ Judge = Callable[[pl.DataFrame], Sequence[Failure]]
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """An insert of candidates, and where they are: `source` with the parameters `given`."""
+    """An insert of candidates (None: all went in by themselves), and where they are: `source` with the parameters `given`."""
 
-    insert: Cursor
+    insert: Cursor | None
     candidates: int
     source: str
     given: list[list[Any]]
@@ -264,7 +273,7 @@ class _Kept:
     @property
     def all_new(self) -> bool:
         """Whether none of their ids was there."""
-        return self.insert.rowcount == self.candidates
+        return self.insert is None or self.insert.rowcount == self.candidates
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,8 +301,9 @@ _CLAIM = """
             set epoch = a.epoch + 1, next_offset = greatest(a.next_offset, excluded.next_offset)
     returning id, next_offset, epoch"""
 
-_STAGE = """
-    create temporary table stage_event_ids (event_id uuid, partition_id integer, log_offset bigint)
+_STAGED = "stage_event_ids"
+_STAGE = f"""
+    create temporary table {_STAGED} (event_id uuid, partition_id integer, log_offset bigint)
     on commit delete rows"""
 
 _ADVANCE = """
@@ -305,9 +315,9 @@ _ADVANCE = """
 # Few candidates come with the statement; many are copied into a table first.
 _GIVEN = "unnest(%s::uuid[], %s::integer[], %s::bigint[]) as given (event_id, partition_id, log_offset)"
 
-# Sorted, so that the index grows page by page; finding the first of equal ids costs half as much again.
+# Finding the first of equal ids costs half as much again.
 _KEEP_ALL = """
-    insert into tillroll.event_ids select * from {source} order by event_id on conflict do nothing"""
+    insert into tillroll.event_ids select * from {source} on conflict do nothing"""
 
 _KEEP_FIRST = """
     insert into tillroll.event_ids

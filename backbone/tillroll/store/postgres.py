@@ -3,13 +3,11 @@
 Rows and position commit together, or neither does (`Writer.commit`).
 """
 
-import json
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from importlib.resources import files
-from io import BytesIO
 from typing import Any
 
 import polars as pl
@@ -23,6 +21,7 @@ from tillroll.projection.failures import Failure
 from tillroll.projection.fold import Folded
 from tillroll.projection.merge import TableDeltas, with_moved
 from tillroll.store import sql, versions
+from tillroll.store.copying import Newcomers, as_json, copy_frame
 
 __all__ = [
     "FEW_ROWS",
@@ -32,12 +31,10 @@ __all__ = [
     "Unstorable",
     "Writer",
     "bury",
-    "copy_frame",
 ]
 
 FEW_ROWS = 200  # that cost less as one parameter than by COPY
-ROWS_A_COPY = 20_000  # as CSV at a time: all of a commit would be as much memory again
-ANALYZE_FROM = 10_000  # staged rows; below it the planner's guess does no harm
+ANALYZE_FROM = 10_000  # staged rows, whose keys a Level's moves are looked up by; below it the planner's guess does no harm
 DEADLOCK_TRIES = 5
 
 # What a value can be that no retry makes storable; the second: a key too long for its index.
@@ -207,6 +204,7 @@ class Writer:
     def __init__(self, database: Database, projection: type[Projection]):
         self._database, self._projection = database, projection
         self._staging = {table.name: sql.staging(projection, table) for table in projection.tables}
+        self._newcomers = Newcomers()
         self._connection: Connection | None = None
 
     def commit(
@@ -329,17 +327,32 @@ class Writer:
                 self._merge_table(connection, table, deltas)
 
     def _merge_table(self, connection: Connection, table: TableSpec, deltas: TableDeltas) -> None:
-        staging, rows = self._staging[table.name], _storable(table, deltas)
-        source, given = staging.copied(), list[str]()
-        if _are_few(rows):
-            source, given = staging.given(), [_as_json(rows, _lists(table))]
-        else:
-            copy_frame(connection, staging.rows, rows.sort(*table.key))
-        connection.execute(staging.merge(source).encode(), given)
+        staging, rows = self._staging[table.name], _storable(table, deltas).sort(*table.key)
+        source = self._source(connection, table, rows)
+        if source is not None:
+            connection.execute(staging.merge(source[0]).encode(), source[1])
         for column in staging.levels:
             if column.name in deltas.moves:
                 _keep_moves(connection, staging.moves(column), deltas.moves[column.name].sort(*table.key))
-            connection.execute(staging.supersede(column, source).encode(), given)
+            if source is not None:
+                connection.execute(staging.supersede(column, source[0]).encode(), source[1])
+
+    def _source(
+        self, connection: Connection, table: TableSpec, rows: pl.DataFrame
+    ) -> tuple[str, list[str]] | None:
+        """Where statements find `rows`, and the parameters for it; None where they are all new, and in the table already.
+
+        Of a key that is new no older moves are there that a count could supersede.
+        """
+        staging = self._staging[table.name]
+        if _are_few(rows):
+            return staging.given(), [as_json(rows, _lists(table))]
+        if self._newcomers.take(connection, staging.target, rows, table.key):
+            return None
+        copy_frame(connection, staging.rows, rows)
+        if staging.levels and len(rows) >= ANALYZE_FROM:
+            connection.execute(staging.analyze().encode())
+        return staging.copied(), []
 
     def _take_back(self, connection: Connection, folded: Folded) -> None:
         if not folded.taken_back:
@@ -434,35 +447,15 @@ def _keep_moves(connection: Connection, table: str, moves: pl.DataFrame) -> None
         copy_frame(connection, table, moves)
         return
     rows = f"insert into {table} select * from json_populate_recordset(null::{table}, %s)"
-    connection.execute(rows.encode(), [_as_json(moves)])
-
-
-def _as_json(rows: pl.DataFrame, lists: Sequence[str] = ()) -> str:
-    """An array of objects; what is in `lists` is JSON already."""
-    objects = [
-        row | {name: json.loads(row[name]) for name in lists if row[name] is not None}
-        for row in rows.iter_rows(named=True)
-    ]
-    return json.dumps(objects, default=str)
+    connection.execute(rows.encode(), [as_json(moves)])
 
 
 def _lists(table: TableSpec) -> list[str]:
     return [column.name for column in table.ruled(Rule.APPEND, Rule.UNION)]
 
 
-def copy_frame(connection: Connection, table: str, rows: pl.DataFrame) -> None:
-    """COPY `rows` into `table`, as CSV that Polars writes, bit by bit: strings quoted, null bare."""
-    with connection.cursor().copy(f"copy {table} from stdin (format csv)".encode()) as copy:
-        for part in rows.iter_slices(ROWS_A_COPY):
-            buffer = BytesIO()
-            part.write_csv(buffer, include_header=False, quote_style="non_numeric", null_value="")
-            copy.write(buffer.getbuffer())
-    if len(rows) >= ANALYZE_FROM and "." not in table:
-        connection.execute(f"analyze {table}".encode())
-
-
 def _storable(table: TableSpec, deltas: TableDeltas) -> pl.DataFrame:
-    """Rows as they are staged: with the sum of each Level's moves, and lists as the JSON objects they are kept in."""
+    """Rows as they are stored: with the sum of each Level's moves, and lists as the JSON objects they are kept in, where none is empty."""
     names = [name for column in table.values for name in sql.stored_names(column)]
     rows = with_moved(table, deltas)
     if lists := _lists(table):
@@ -476,7 +469,7 @@ def _json_object(name: str) -> pl.Expr:
     entries = pl.col(name).list.eval(
         entry.str.replace(r'^\{"k":', "").str.replace(r',"v":', ":").str.head(-1)
     )
-    return ("{" + entries.list.join(",") + "}").alias(name)
+    return ("{" + entries.list.join(",").fill_null("") + "}").alias(name)
 
 
 def _make_tables(database: Database) -> None:

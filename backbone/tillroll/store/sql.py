@@ -206,7 +206,7 @@ class staging:  # noqa: N801 - a namespace of statements for one table
     def __init__(self, projection: type[Projection], table: TableSpec):
         self._table = table
         self._schema = quoted(projection.schema())
-        self._target = f"{self._schema}.{quoted(table.name)}"
+        self.target = f"{self._schema}.{quoted(table.name)}"
         self.rows = quoted(f"stage_{projection.schema()}_{table.name}")
         self.levels = table.ruled(Rule.LEVEL)
 
@@ -217,6 +217,10 @@ class staging:  # noqa: N801 - a namespace of statements for one table
     def create(self) -> str:
         """The temporary table, emptied by every commit."""
         return f"create temporary table if not exists {self.rows} ({self._columns()}) on commit delete rows;"
+
+    def analyze(self) -> str:
+        """What the planner has to know of what was copied: the keys, by which the rest is looked up."""
+        return f"analyze {self.rows} ({_names(self._table.key)})"
 
     def copied(self) -> str:
         """Contributions that were copied into `rows`, as a source."""
@@ -238,8 +242,8 @@ class staging:  # noqa: N801 - a namespace of statements for one table
         sets = [_set(column) for column in table.values]
         action = f"update set {', '.join(sets)}" if sets else "nothing"
         return (
-            f"insert into {self._target} as t ({_names(names)}) select {_selected(table)} from {source} "
-            f"order by {_names(table.key)} on conflict ({_names(table.key)}) do {action}"
+            f"insert into {self.target} as t ({_names(names)}) select {_names(names)} from {source} "
+            f"on conflict ({_names(table.key)}) do {action}"
         )
 
     def supersede(self, column: Column, source: str) -> str:
@@ -248,22 +252,12 @@ class staging:  # noqa: N801 - a namespace of statements for one table
         keys = self._table.key
         return f"""
             with gone as (
-                delete from {self.moves(column)} s using {source} join {self._target} t using ({_names(keys)})
+                delete from {self.moves(column)} s using {source} join {self.target} t using ({_names(keys)})
                  where t.{at} is not null and {_same("s", "st", keys)} and s.at <= t.{at}
                 returning {_names(keys, "s")}, s.delta),
             sums as (select {_names(keys)}, sum(delta) as delta from gone group by {_names(keys)})
-            update {self._target} t set {moved} = t.{moved} - sums.delta from sums
+            update {self.target} t set {moved} = t.{moved} - sums.delta from sums
              where {_same("t", "sums", keys)}"""
-
-
-def _selected(table: TableSpec) -> str:
-    """Staged columns as they are inserted; what is absent is no contribution."""
-    out = [quoted(name) for name in table.key]
-    for column in table.values:
-        for name, _ in _staged(column):
-            empty = _empty(column, name)
-            out.append(f"coalesce({quoted(name)}, {empty})" if empty else quoted(name))
-    return ", ".join(out)
 
 
 def _set(column: Column) -> str:

@@ -31,7 +31,7 @@ from tillroll.events import (
     ReturnReceived,
     ReturnRequested,
 )
-from tillroll.projection import Deltas, First, Frame, Key, Min, Projection, Table, on
+from tillroll.projection import Deltas, Frame, Key, Min, Projection, Table, on
 
 __all__ = ["CustomerHistory"]
 
@@ -44,16 +44,20 @@ class CustomerHistory(Projection):
     """
 
     class Events(Table):
-        """What happened."""
+        """What happened.
+
+        A row tells of one event, so it does not matter who tells first: `Min` keeps the values alone, where `First` would keep
+        the place in time of each beside it, twice as much as they are.
+        """
 
         event_id: Key[str]
-        order_id: First[str]
-        kind: First[str]
-        occurred_at: First[datetime]
-        business_date: First[date]
-        channel: First[str]
-        amount_minor: First[int]
-        currency: First[str]
+        order_id: Min[str]
+        kind: Min[str]
+        occurred_at: Min[datetime]
+        business_date: Min[date]
+        channel: Min[str]
+        amount_minor: Min[int]
+        currency: Min[str]
 
     class References(Table):
         """By what a customer is known in an order; values of personal kinds are keyed hashes."""

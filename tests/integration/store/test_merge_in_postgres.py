@@ -12,7 +12,7 @@ import pytest
 from tillroll.log.port import TopicPartition
 from tillroll.projection.fold import Folded
 from tillroll.projection.merge import reduce
-from tillroll.store import postgres
+from tillroll.store import copying, postgres
 from tillroll.store.postgres import PostgresStore
 from tillroll.testing.merge_contract import (
     TABLE,
@@ -29,11 +29,13 @@ from tillroll.testing.merge_contract import (
 EMPTY = "truncate everything_v1.everything, everything_v1.everything__stock__moves, everything_v1.everything__other_stock__moves"
 
 
-@pytest.fixture(params=[-1, 1 << 20], ids=["copied", "given"])
+@pytest.fixture(params=[(-1, 100), (-1, 1), (1 << 20, 1)], ids=["copied", "taken for new", "given"])
 def store(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, postgres_url: str
 ) -> Iterator[PostgresStore]:
-    monkeypatch.setattr(postgres, "FEW_ROWS", request.param)
+    few, sample = request.param
+    monkeypatch.setattr(postgres, "FEW_ROWS", few)
+    monkeypatch.setattr(copying, "SAMPLE", sample)  # of one key: known ones are often met by COPY
     store = PostgresStore(postgres_url)
     store.install(Everything)
     yield store
@@ -82,16 +84,17 @@ class TestPostgres(MergeContract):
     histories = 12
 
     @pytest.fixture(autouse=True)
-    def _given(self, store: PostgresStore) -> Iterator[None]:
-        self.store, self.committer = store, Committer(store)
-        yield
-        self.committer.close()
+    def _given(self, store: PostgresStore) -> None:
+        self.store = store
 
     def merged(self, parts: Sequence[Sequence[Contribution]]) -> Rows:
+        """By a committer that has met no key yet."""
         with self.store.connection() as connection:
             connection.execute(EMPTY)
+        committer = Committer(self.store)
         for part in parts:
-            self.committer.commit(part)
+            committer.commit(part)
+        committer.close()
         assert left_over_moves(self.store) == 0
         return rows(self.store)
 
