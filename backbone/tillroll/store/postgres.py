@@ -242,10 +242,12 @@ class Writer:
                     "delete from tillroll.dead_letters where id = %s and not discarded returning topic, partition",
                     [dead_letter],
                 ).fetchone()
-                if gone is not None:
+                if (
+                    gone is not None
+                ):  # positions before rows, as a commit does: or the two wait for each other
+                    connection.execute(_ONE_MORE, [self._projection.name, self._projection.version, *gone])
                     self._merge(folded)
                     self._take_back(connection, folded)
-                    connection.execute(_ONE_MORE, [self._projection.name, self._projection.version, *gone])
                 return gone is not None
         except UNSTORABLE as error:
             raise Unstorable(str(error).splitlines()[0]) from error
@@ -327,7 +329,7 @@ class Writer:
                 self._merge_table(connection, table, deltas)
 
     def _merge_table(self, connection: Connection, table: TableSpec, deltas: TableDeltas) -> None:
-        staging, rows = self._staging[table.name], _storable(table, deltas).sort(*table.key)
+        staging, rows = self._staging[table.name], _storable(table, deltas)
         source = self._source(connection, table, rows)
         if source is not None:
             connection.execute(staging.merge(source[0]).encode(), source[1])
@@ -347,6 +349,7 @@ class Writer:
         staging = self._staging[table.name]
         if _are_few(rows):
             return staging.given(), [as_json(rows, _lists(table))]
+        rows = rows.sort(*table.key)
         if self._newcomers.take(connection, staging.target, rows, table.key):
             return None
         copy_frame(connection, staging.rows, rows)
@@ -455,7 +458,7 @@ def _lists(table: TableSpec) -> list[str]:
 
 
 def _storable(table: TableSpec, deltas: TableDeltas) -> pl.DataFrame:
-    """Rows as they are stored: with the sum of each Level's moves, and lists as the JSON objects they are kept in, where none is empty."""
+    """Rows as they are stored: with the sum of each Level's moves, and lists as the JSON objects they are kept in."""
     names = [name for column in table.values for name in sql.stored_names(column)]
     rows = with_moved(table, deltas)
     if lists := _lists(table):
@@ -464,7 +467,7 @@ def _storable(table: TableSpec, deltas: TableDeltas) -> pl.DataFrame:
 
 
 def _json_object(name: str) -> pl.Expr:
-    """A list of {k, v} as the text ``{"k": v, ...}``; {"k":"...","v":...} is taken apart for it."""
+    """A list of {k, v} as the text ``{"k": v, ...}``, also of none; {"k":"...","v":...} is taken apart for it."""
     entry = pl.element().struct.json_encode()
     entries = pl.col(name).list.eval(
         entry.str.replace(r'^\{"k":', "").str.replace(r',"v":', ":").str.head(-1)

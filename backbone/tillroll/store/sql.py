@@ -243,7 +243,7 @@ class staging:  # noqa: N801 - a namespace of statements for one table
         action = f"update set {', '.join(sets)}" if sets else "nothing"
         return (
             f"insert into {self.target} as t ({_names(names)}) select {_names(names)} from {source} "
-            f"on conflict ({_names(table.key)}) do {action}"
+            f"order by {_names(table.key)} on conflict ({_names(table.key)}) do {action}"
         )
 
     def supersede(self, column: Column, source: str) -> str:

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from datetime import date
 from typing import Any
 
 import polars as pl
@@ -56,16 +57,56 @@ def test_where_the_sample_meets_a_known_key_nothing_is_copied_and_later_ones_may
     assert take(newcomers, connection, rows(SIZE, 2 * SIZE))
 
 
-def test_a_known_key_that_no_sample_meets_leaves_the_table_as_it_was_and_alone_from_then_on(
-    connection: Any,
-) -> None:
+def test_a_known_key_that_no_sample_meets_leaves_the_table_as_it_was(connection: Any) -> None:
+    connection.execute("insert into seen values (%s, %s, -1)", rows(SIZE - 1, SIZE).row(0)[:2])
+    assert not take(Newcomers(), connection, rows(0, SIZE))
+    assert seen(connection) == 1
+
+
+def test_after_mistakes_a_table_is_tried_ever_more_seldom_until_it_goes_well(connection: Any) -> None:
+    newcomers, new = Newcomers(), rows(SIZE, 2 * SIZE)
+    connection.execute("insert into seen values (%s, %s, -1)", rows(SIZE - 1, SIZE).row(0)[:2])
+    for passes in (1, 2, 4):
+        assert not take(newcomers, connection, rows(0, SIZE))
+        assert [take(newcomers, connection, new) for _ in range(passes)] == [False] * passes
+    assert take(newcomers, connection, new)
+    assert not take(newcomers, connection, rows(0, SIZE))
+    assert [take(newcomers, connection, rows(2 * SIZE, 3 * SIZE)) for _ in range(2)] == [False, True]
+
+
+def test_tables_are_told_apart(connection: Any) -> None:
     newcomers = Newcomers()
+    connection.execute("create table other (like seen including all)")
     connection.execute("insert into seen values (%s, %s, -1)", rows(SIZE - 1, SIZE).row(0)[:2])
     assert not take(newcomers, connection, rows(0, SIZE))
-    assert seen(connection) == 1
-    assert not take(newcomers, connection, rows(SIZE, 2 * SIZE))
-    assert seen(connection) == 1
-    assert take(Newcomers(), connection, rows(SIZE, 2 * SIZE))
+    with connection.transaction():
+        assert newcomers.take(connection, "other", rows(0, SIZE), ["name", "at"])
+
+
+@pytest.mark.parametrize(
+    ("type_", "key"),
+    [
+        ("date", pl.lit(date(2026, 2, 28)) + pl.duration(days=pl.col("n"))),
+        ("bool", pl.col("n") % 2 == 0),
+        ("double precision", pl.col("n") / 3),
+        ("bigint", pl.col("n") - SIZE),
+    ],
+)
+def test_known_keys_are_found_by_values_of_any_type(connection: Any, type_: str, key: pl.Expr) -> None:
+    connection.execute(f"create table keyed (k {type_}, n bigint, primary key (k, n))")
+    given = rows(0, SIZE).select(key.alias("k"), "n")
+    with connection.transaction():
+        assert Newcomers().take(connection, "keyed", given, ["k", "n"])
+        assert not Newcomers().take(connection, "keyed", given, ["k", "n"])
+        connection.execute("truncate keyed")
+        assert Newcomers().take(connection, "keyed", given, ["k", "n"])
+
+
+def test_columns_go_by_name(connection: Any) -> None:
+    connection.execute("alter table seen add column note text default 'none'")
+    assert take(Newcomers(), connection, rows(0, SIZE)[["n", "name", "at"]])
+    found = connection.execute("select name, at, n, note from seen order by 1").fetchone()
+    assert found == (*rows(0, 1).row(0), "none")
 
 
 def test_what_else_the_transaction_did_stands(connection: Any) -> None:
