@@ -8,8 +8,8 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 
 from tillroll.contract.registry import Contract
 from tillroll.errors import DiskFull, PositionOutOfRange, Unavailable
@@ -40,6 +40,7 @@ __all__ = ["ADMISSION", "TIDYING", "Open", "Run", "project_once"]
 
 LOOK_SECONDS = 2.0  # between two looks for versions that came to be projected
 WAIT_SECONDS = 0.2  # between two looks at that while every version is held by somebody else
+TURN_SECONDS = 0.0005  # of a thread that follows, while others want theirs
 LEAST_A_COMMIT = 16 << 20  # bytes; workers share the memory for what is not committed yet, down to this
 
 
@@ -87,6 +88,10 @@ class Run:
         raise. Any other error of a projection ends that projection (`Done.error`), not the others.
         """
         keep_freed()
+        with nullcontext() if self._once else _quick_turns():
+            return self._run()
+
+    def _run(self) -> list[Done]:
         projecting, helping = self._prepare()
         looked = time.monotonic()
         for worker in (*helping, *projecting):
@@ -172,6 +177,21 @@ class Run:
         if not self._once and isinstance(log, Tidiable):
             helpers.append(Tidying(self._shared))
         return helpers
+
+
+@contextmanager
+def _quick_turns() -> Iterator[None]:
+    """Threads give up the interpreter more often meanwhile.
+
+    Whoever follows is woken by an answer of a few bytes. By default it then waits up to 5 ms for another thread's turn to
+    end, longer than its own work takes: admission and projector of one process stand in each other's way.
+    """
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(TURN_SECONDS)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
 
 
 def _by_name(found: Iterable[Done]) -> list[Done]:
