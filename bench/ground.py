@@ -14,7 +14,9 @@ from bench.measuring import Contender, Failed, Scenario, measure, play
 from bench.stage import Stage
 from tillroll.settings import open_log
 
-__all__ = ["Ground"]
+__all__ = ["ADMISSION", "Ground"]
+
+ADMISSION = "tillroll admission, Kafka"
 
 MODEL = {"stock": "stock_levels", "orders": "order_units", "mixed": "stock_movements"}
 UNDURABLE = (
@@ -39,7 +41,7 @@ class Ground:
     def admit(self) -> Scenario:
         """Admission over the whole log, once: its own rate, and the store for all who read from Kafka."""
         job = {"log": f"kafka://{self.kafka}", "events": self.loaded.events}
-        scenario = Scenario(Contender("tillroll admission, Kafka", "admission", job, self.admitted))
+        scenario = Scenario(Contender(ADMISSION, "admission", job, self.admitted))
         try:
             answer = measure(scenario.contender, self.admitted)
             scenario.runs.append(answer | {"units": answer["events"], "right": None})

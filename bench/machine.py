@@ -23,6 +23,7 @@ LIBRARIES = (
     "eventsourcing",
 )
 PEERS = ("quixstreams", "pyspark")
+WRITTEN = ("bench/results", "docs/performance.md", "docs/plots", "README.md")  # by a run itself
 
 
 def machine() -> dict[str, Any]:
@@ -44,9 +45,15 @@ def now() -> str:
 
 
 def commit() -> str:
-    """The commit, with a plus where the tree differs from it."""
-    asked = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty=+", "--abbrev=10"]
-    return subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip() or "unknown"
+    """The commit, with a plus where the tree differs from it otherwise than by results and the pages made of them."""
+    named = _git("rev-parse", "--short=10", "HEAD")
+    changed = _git("status", "--porcelain", "--", ".", *(f":(exclude){path}" for path in WRITTEN))
+    return f"{named}{'+' if changed else ''}" or "unknown"
+
+
+def _git(*asked: str) -> str:
+    command = ["git", "-C", str(Path(__file__).parents[1]), *asked]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
 
 
 def _processor() -> str:

@@ -141,11 +141,18 @@ def _once(
     try:
         answer = measure(contender, store)
         kept: dict[str, Any] = {name: answer[name] for name in ("events", "seconds", "cpu", "peak")}
-        kept |= {"units": scenario.units(answer), "right": scenario.check(store, answer)}
+        kept |= {"units": scenario.units(answer), "right": _checked(scenario, store, answer)}
         return kept | dict(answer.get("more", {}))
     finally:
         if store:
             drop(store)
+
+
+def _checked(scenario: Scenario, store: str, answer: dict[str, Any]) -> bool | None:
+    try:
+        return scenario.check(store, answer)
+    except Exception as error:  # a table that is not there, say: this contender's failure, not the run's
+        raise Failed(f"its rows cannot be checked: {error}".splitlines()[0][:160]) from error
 
 
 def _command(contender: Contender, store: str) -> list[str]:

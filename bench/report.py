@@ -14,8 +14,8 @@ def tables(results: dict[str, Any]) -> str:
 def table(section: dict[str, Any]) -> str:
     """One section's contenders, the first one being the measure."""
     lines = [
-        f"| contender | {section['unit']}/s | spread | × the first | CPU s / 1M | peak MiB | rows right |",
-        "|---|--:|--:|--:|--:|--:|---|",
+        f"| contender | {section['unit']} | runs | {section['unit']}/s | spread | × the first | CPU s / 1M | peak MiB | rows right |",
+        "|---|--:|--:|--:|--:|--:|--:|--:|---|",
     ]
     first = section["scenarios"][0]
     base = rate(first) if first["runs"] else None
@@ -45,13 +45,15 @@ def _body(section: dict[str, Any]) -> str:
 
 def _line(scenario: dict[str, Any], base: float | None) -> str:
     if not scenario["runs"]:
-        return f"| {scenario['name']} | {scenario['problem']} | | | | | |"
+        return f"| {scenario['name']} | {scenario['problem']} | | | | | | | |"
     low, high = spread(scenario)
     per_million = statistics.median(run["cpu"] / run["units"] for run in scenario["runs"]) * 1e6
     peak = max(run["peak"] for run in scenario["runs"]) / 2**20
     ratio = f"{rate(scenario) / base:,.{1 if rate(scenario) < 10 * base else 0}f}" if base else ""
     cells = (
         scenario["name"],
+        f"{statistics.median(run['units'] for run in scenario['runs']):,.0f}",
+        str(len(scenario["runs"])),
         f"{rate(scenario):,.0f}",
         f"{low:,.0f} - {high:,.0f}",
         ratio,

@@ -1,4 +1,7 @@
-"""What people write: kafka-python's iterator, fastavro, one upsert per row; a commit every `commit` events."""
+"""What people write: kafka-python's iterator, fastavro, one upsert per row; a commit every `commit` events.
+
+With `waits` false it does not wait for the disk at each of them, as tillroll's projectors do not.
+"""
 
 from typing import Any
 
@@ -19,6 +22,8 @@ def loop(job: dict[str, Any]) -> dict[str, Any]:
     consumer.assign(partitions)
     with psycopg.connect(job["store"]) as connection:
         connection.execute(shape.table.encode())
+        if not job.get("waits", True):
+            connection.execute("set synchronous_commit = off")
         connection.commit()
         upsert = shape.upsert.encode()
         for count, message in enumerate(consumer, 1):

@@ -59,7 +59,12 @@ def _fold(spark: SparkSession, job: dict[str, Any], url: str) -> None:
     rows = events.groupBy("sku", "location_id").agg(
         f.sum("quantity").alias("quantity"), f.max("occurred_at").alias("last_moved_at")
     )
-    rows.write.jdbc(url, "peer_rows", mode="append", properties={"driver": "org.postgresql.Driver"})
+    rows.write.jdbc(
+        url,
+        "peer_rows",
+        mode="append",
+        properties={"driver": "org.postgresql.Driver", "reWriteBatchedInserts": "true"},
+    )
 
 
 def _jdbc(store: str) -> str:

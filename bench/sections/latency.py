@@ -20,6 +20,8 @@ from tillroll.settings import open_log, open_store
 __all__ = ["latency", "waits"]
 
 WARM_SECONDS = 3.0  # of the same load before it counts
+SHARES = {"p50": (0.5, 1), "p99": (0.99, 100), "p99.9": (0.999, 1_000), "slowest": (1.0, 1)}
+"""Of events, and of how many at least."""
 PATIENCE = 60.0  # seconds for the rest to become visible
 
 
@@ -92,11 +94,13 @@ def _told(
     durable = (
         sent.filter(pl.col("due") >= since).select((pl.col("durable") - pl.col("due")) * 1_000).to_series()
     )
-    shares = {"p50": 0.5, "p99": 0.99, "p99.9": 0.999, "slowest": 1.0}
     return {
         "events": len(found),
         "sent/s": round(load["events"] / load["seconds"], 1),
-        **{name: found.fill_null(float("inf")).quantile(share, "higher") for name, share in shares.items()},
+        **{
+            name: found.fill_null(float("inf")).quantile(share, "higher") if len(found) >= least else None
+            for name, (share, least) in SHARES.items()
+        },
         "durable p50": durable.quantile(0.5, "higher"),
         "CPU s / 1M": round(projector["cpu"] / load["events"] * 1e6, 1),
         "peak MiB": round(projector["peak"] / 2**20),

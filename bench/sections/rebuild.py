@@ -39,7 +39,14 @@ def contenders(ground: Ground, sizes: Sizes) -> list[Scenario]:
     spark.most = sizes.spark_runs
     return [
         ground.peer("kafka-python loop, commit per event", "loop", slow, commit=1),
-        ground.peer("kafka-python loop, commit per 500", "loop", more, commit=500),
+        ground.peer(
+            "kafka-python loop, commit per event, not waiting for the disk",
+            "loop",
+            slow,
+            commit=1,
+            waits=False,
+        ),
+        ground.peer("kafka-python loop, commit per 500", "loop", sizes.committed, commit=500),
         ground.peer("confluent-kafka batches, fastavro, executemany", "batches", more),
         ground.peer("quixstreams, PostgreSQL sink", "quix", more, environment="quixstreams"),
         ground.eventsourced("eventsourcing on PostgreSQL, tracked projection", slow),

@@ -8,6 +8,7 @@ from typing import Any
 
 import psycopg
 
+from bench.ground import ADMISSION
 from bench.measuring import REPOSITORY, Contender, Failed, Scenario, measure, play
 from bench.models import SHIPPED
 from bench.sections import Section
@@ -71,7 +72,7 @@ def _publish(tables: Tables, addresses: list[str]) -> tuple[int, list[dict[str, 
 
 
 def _admit(log: str, store: str, events: int) -> Scenario:
-    scenario = Scenario(Contender("tillroll admission, Kafka", "admission", {"log": log, "events": events}))
+    scenario = Scenario(Contender(ADMISSION, "admission", {"log": log, "events": events}))
     try:
         answer = measure(scenario.contender, store)
         scenario.runs.append(answer | {"units": answer["events"], "right": None})

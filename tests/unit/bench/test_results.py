@@ -8,10 +8,10 @@ from typing import Any
 import polars as pl
 import pytest
 from bench import docs, keeping, report, targets
-from bench.measuring import Contender, Failed, Scenario, _reason, measure, play
+from bench.measuring import Contender, Failed, Scenario, _checked, _reason, measure, play
 from bench.plot import Bar, bars, lines
 from bench.sections.latency import waits
-from bench.targets import CONSUME, KAFKA, LOOP, Target
+from bench.targets import ADMISSION, CONSUME, KAFKA, LOOP, POSTGRES, Target
 
 
 def run(rate: float, right: bool | None = True) -> dict[str, Any]:
@@ -33,8 +33,8 @@ def line_of(text: str, name: str) -> str:
 
 def test_the_median_is_told_with_its_spread_and_its_ratio_to_the_first() -> None:
     told = report.table(section("flat", scenario("a", 10, 20, 60), scenario("b", 4_000)))
-    assert line_of(told, "a").startswith("| a | 20 | 10 - 60 | 1.0 |")
-    assert line_of(told, "b").startswith("| b | 4,000 | 4,000 - 4,000 | 200 |")
+    assert line_of(told, "a").startswith("| a | 100 | 3 | 20 | 10 - 60 | 1.0 |")
+    assert line_of(told, "b").startswith("| b | 100 | 1 | 4,000 | 4,000 - 4,000 | 200 |")
 
 
 def test_a_contender_that_failed_keeps_its_line_and_says_why() -> None:
@@ -59,6 +59,53 @@ def test_a_target_is_met_missed_or_not_measured() -> None:
     kept = targets.table(results, unmeasured=False)
     assert [line for line in told.splitlines() if "not measured" not in line] == kept.splitlines()
     assert line_of(kept, "... against librdkafka") == line_of(told, "... against librdkafka")
+
+
+def test_no_target_is_met_with_wrong_rows() -> None:
+    results = {"sections": [section("flat", scenario(LOOP, 10), scenario(KAFKA, 1_500, right=False))]}
+    assert line_of(targets.table(results), "rebuild, flat, Kafka, against the loop").endswith(
+        "| **missed** |"
+    )
+
+
+def test_memory_is_that_of_all_processes_of_ours() -> None:
+    replays, peers = scenario("explain of one key, Kafka", 10), scenario("spark", 10)
+    replays["runs"][0]["peak"], peers["runs"][0]["peak"] = 3 << 29, 9 << 30
+    results = {"sections": [section("replay", replays), section("flat", peers, scenario(KAFKA, 10))]}
+    assert "| 1.50 | **missed** |" in line_of(targets.table(results), "memory")
+
+
+def test_who_fails_the_check_fails_alone() -> None:
+    def check(store: str, answer: dict[str, Any]) -> bool:
+        raise LookupError("no such table")
+
+    with pytest.raises(Failed, match="cannot be checked: no such table"):
+        _checked(Scenario(Contender("x", "admission"), check), "", {})
+
+
+def test_the_line_in_the_readme_is_that_of_the_results() -> None:
+    results = {
+        "machine": {"cores": 2},
+        "sections": [
+            section(
+                "flat",
+                scenario(LOOP, 2_000),
+                scenario(KAFKA, 600_400),
+                scenario(POSTGRES, 7e5),
+                scenario(ADMISSION, 3e5),
+            )
+        ],
+    }
+    told = docs.headline(results)
+    assert "600,000 events a second" in told
+    assert "300 times" in told
+    assert "700,000" in told
+
+
+def test_the_readme_has_the_line_of_the_results_that_are_kept() -> None:
+    kept = json.loads((Path(docs.DOCS).parent / "bench" / "results" / "quick.json").read_text())
+    readme = (Path(docs.DOCS).parent / "README.md").read_text()
+    assert docs.between(readme, docs.headline(kept), "headline") == readme
 
 
 def test_a_bound_holds_at_its_very_value() -> None:
