@@ -1,10 +1,14 @@
 """What a batch has freed is kept for the next one."""
 
+import gc
 import platform
 import subprocess
 import sys
+from contextlib import suppress
 
-from tillroll.heap import keep_freed
+import pytest
+
+from tillroll.heap import keep_freed, uncollected
 
 TAKE_AND_FREE = """
 import resource, sys
@@ -32,3 +36,16 @@ def test_pages_are_not_asked_for_again_where_the_c_library_is_glibc() -> None:
     assert keep_freed() is (platform.libc_ver()[0] == "glibc")
     if keep_freed():
         assert faults(kept=True) < faults(kept=False) / 10
+
+
+@pytest.mark.parametrize("on", [True, False])
+def test_no_cycles_are_looked_for_meanwhile_and_afterwards_it_is_as_it_was(on: bool) -> None:
+    before = gc.isenabled()
+    try:
+        (gc.enable if on else gc.disable)()
+        with suppress(LookupError), uncollected():
+            assert not gc.isenabled()
+            raise LookupError
+        assert gc.isenabled() == on
+    finally:
+        (gc.enable if before else gc.disable)()

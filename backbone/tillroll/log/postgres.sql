@@ -53,7 +53,7 @@ create table tillroll_log.members (
 -- Appends one batch of new events: durable and visible when the caller commits.
 -- Locks the partition first; an event_id always goes to one partition, so writers that meet on an id
 -- have met on the lock before and never wait for each other in a circle.
--- Returns the offset of the first event. Raises TR404 when there is no such partition, and TR409 when an
+-- Returns the offset of the first event. Raises TR404 when there is no such partition, and unique_violation when an
 -- event_id is in the log already (nothing is written then).
 create function tillroll_log.append(
     p_topic text, p_partition integer, p_ids uuid[], p_raw_bytes integer, p_body bytea
@@ -62,7 +62,6 @@ declare
     n constant integer := cardinality(p_ids);
     part tillroll_log.partitions;
     base bigint;
-    written integer;
 begin
     update tillroll_log.partitions
        set next_offset = next_offset + n,
@@ -76,12 +75,7 @@ begin
     insert into tillroll_log.event_ids (event_id, partition_id, log_offset)
     select new.id, part.id, base + place - 1
       from unnest(p_ids) with ordinality as new (id, place)
-     order by new.id
-        on conflict do nothing;
-    get diagnostics written = row_count;
-    if written < n then
-        raise exception using errcode = 'TR409', message = 'event_id already in the log';
-    end if;
+     order by new.id;
     insert into tillroll_log.batches values (part.id, base, n, part.last_time, part.last_time, p_raw_bytes, p_body);
     perform pg_notify('tillroll_log', p_topic);
     return base;

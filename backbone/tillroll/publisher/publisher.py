@@ -10,6 +10,7 @@ from tillroll.contract.envelope import UUID_TEXT
 from tillroll.contract.registry import ANY_TOPIC, Contract
 from tillroll.errors import MalformedEvent, UsageError
 from tillroll.events import Event, to_wire
+from tillroll.heap import uncollected
 from tillroll.identity import identity_key
 from tillroll.log.port import Appended, EventLog, Record, TopicPartition
 from tillroll.publisher.encode import encode_frame, key_text
@@ -85,10 +86,11 @@ class Publisher:
             _partition=_partitions_of(keys, self._partitions[spec.name]), _key=keys.cast(pl.Binary)
         )
         out = Published()
-        for (partition,), part in rows.partition_by("_partition", as_dict=True).items():
-            for chunk in part.iter_slices(APPEND_RECORDS):
-                records = _records(chunk, encode_frame(schema, chunk))
-                out += _counted(self._log.append(spec.name, int(partition), records))
+        with uncollected():
+            for (partition,), part in rows.partition_by("_partition", as_dict=True).items():
+                for chunk in part.iter_slices(APPEND_RECORDS):
+                    records = _records(chunk, encode_frame(schema, chunk))
+                    out += _counted(self._log.append(spec.name, int(partition), records))
         return out
 
 

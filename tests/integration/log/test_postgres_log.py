@@ -11,7 +11,7 @@ import pytest
 from tillroll.database import Database
 from tillroll.errors import LogUnavailable, MalformedEvent, PositionOutOfRange, TopicMissing
 from tillroll.log import group
-from tillroll.log.port import Batch, EventLog, TopicPartition
+from tillroll.log.port import Appended, Batch, EventLog, TopicPartition
 from tillroll.log.postgres import LEAST_TO_COMPRESS, ROWS_AT_HAND, PostgresLog
 from tillroll.log.records import read_records
 from tillroll.testing.log_contract import LogContract, Member, record, topic_spec, until
@@ -26,6 +26,15 @@ member = Member(PostgresLog(sys.argv[1]), [sys.argv[2]], sys.argv[3])
 while True:
     member.poll()
 """
+
+
+OLDER_APPEND = """
+    create or replace function tillroll_log.append(
+        p_topic text, p_partition integer, p_ids uuid[], p_raw_bytes integer, p_body bytea
+    ) returns bigint language plpgsql as $$
+    begin
+        raise exception using errcode = 'TR409', message = 'event_id already in the log';
+    end $$"""
 
 
 @pytest.fixture(autouse=True)
@@ -72,6 +81,15 @@ class TestPostgresLog(LogContract):
         log.append(topic, 0, [record("afterwards")])
         until(lambda: bool(member.rows), [member], "what was appended afterwards")
         member.subscription.close()
+
+    def test_a_log_of_before_that_has_its_own_code_for_duplicates_finds_them(
+        self, log: EventLog, topic: str, postgres_url: str
+    ) -> None:
+        one = record("one")
+        (first,) = log.append(topic, 0, [one])
+        with Database(postgres_url).connection() as connection:
+            connection.execute(OLDER_APPEND)
+        assert log.append(topic, 0, [one]) == [Appended(first.position, duplicate=True)]
 
     def test_two_processes_make_the_tables_at_once(self, postgres_url: str) -> None:
         logs = [PostgresLog(postgres_url) for _ in range(6)]
