@@ -33,7 +33,7 @@ __all__ = ["Progress", "Projector"]
 # contributions are held and the batches they stem from. When there is little to read they come as soon as there is
 # nothing more to wait for.
 COMMIT_BYTES = 224 << 20
-COPIES = 8  # of contributions on their way to the store (put together, reduced, made storable, sorted), two commits at a time
+COPIES = 12  # of contributions on their way to the store (put together, reduced, made storable, sorted), two commits at a time
 COMMIT_EVENTS = 1_000_000  # answer.SUMMABLE counts on it
 COMMIT_SECONDS = 2.0
 FEW = 5_000  # records of one reading, below which whoever publishes is waiting to see them
