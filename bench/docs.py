@@ -56,7 +56,7 @@ def headline(results: dict[str, Any]) -> str:
         f"**One process rebuilds a read model from Kafka at {round(kafka, -3):,.0f} events a second** on {results['machine']['cores']} cores, rows in PostgreSQL "
         f"included: {kafka / loop:,.0f} times the consumer loop that people write, with the same rows. From the embedded log it is {round(postgres, -3):,.0f}. "
         f"Before a log in Kafka is read for the first time its duplicates are settled, once, {round(admission, -3):,.0f} events a second. "
-        "[Measured beside six peers](docs/performance.md), method and losses included:"
+        "[Measured beside five libraries](docs/performance.md), method and losses included:"
     )
 
 
