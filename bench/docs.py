@@ -40,17 +40,21 @@ def write(results: dict[str, Any], docs: Path = DOCS) -> None:
     for name, svg in drawn.items():
         (folder / f"{name}.svg").write_text(svg, encoding="utf-8")
     page.write_text(text, encoding="utf-8")
-    if sizes == SHOWN[0]:
+    if sizes == SHOWN[0] and (line := headline(results)):
         readme = docs.parent / "README.md"
-        told = between(readme.read_text(encoding="utf-8"), headline(results), "headline")
+        told = between(readme.read_text(encoding="utf-8"), line, "headline")
         readme.write_text(told, encoding="utf-8")
 
 
-def headline(results: dict[str, Any]) -> str:
-    """README's sentence."""
-    flat = next(section for section in results["sections"] if section["name"] == "flat")
-    rates = {one["name"]: report.rate(one) for one in flat["scenarios"] if one["runs"]}
+def headline(results: dict[str, Any]) -> str | None:
+    """README's sentence; None where somebody in it has no figure."""
+    found = [
+        one for section in results["sections"] if section["name"] == "flat" for one in section["scenarios"]
+    ]
+    rates = {one["name"]: report.rate(one) for one in found if one["runs"]}
     names = (targets.KAFKA, targets.POSTGRES, targets.LOOP, targets.ADMISSION)
+    if not rates.keys() >= set(names):
+        return None
     kafka, postgres, loop, admission = (rates[name] for name in names)
     return (
         f"**One process rebuilds a read model from Kafka at {round(kafka, -3):,.0f} events a second** on {results['machine']['cores']} cores, rows in PostgreSQL "

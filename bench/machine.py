@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from bench.measuring import ENVIRONMENTS
+from bench.measuring import ENVIRONMENTS, REPOSITORY
 
 __all__ = ["commit", "machine", "now"]
 
@@ -44,15 +44,15 @@ def now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
-def commit() -> str:
+def commit(checkout: Path = REPOSITORY) -> str:
     """The commit, with a plus where the tree differs from it otherwise than by results and the pages made of them."""
-    named = _git("rev-parse", "--short=10", "HEAD")
-    changed = _git("status", "--porcelain", "--", ".", *(f":(exclude){path}" for path in WRITTEN))
+    named = _git(checkout, "rev-parse", "--short=10", "HEAD")
+    changed = _git(checkout, "status", "--porcelain", "--", ".", *(f":(exclude){path}" for path in WRITTEN))
     return f"{named}{'+' if changed else ''}" or "unknown"
 
 
-def _git(*asked: str) -> str:
-    command = ["git", "-C", str(Path(__file__).parents[1]), *asked]
+def _git(checkout: Path, *asked: str) -> str:
+    command = ["git", "-C", str(checkout), *asked]
     return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
 
 

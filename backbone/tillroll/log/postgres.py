@@ -45,7 +45,8 @@ SCHEMA_LOCK = 0x7469_6C6C  # "till": whoever makes the tables holds this advisor
 ZSTD_LEVEL = 1  # measured: level 3 saves 4 % of the space and costs twice the time
 MEMBER_LOCKS = 0x7469_6C6D  # the space of the members' own advisory locks
 NO_PARTITION = "TR404"
-SEEN_BEFORE = ("23505", "TR409")  # unique_violation; in logs that were made earlier a code of their own
+UNIQUE_VIOLATION = "23505"
+SEEN_BEFORE = "TR409"  # what logs that were made earlier say instead
 BROKEN_OFF = (
     "40001",
     "40P01",
@@ -345,7 +346,7 @@ class PostgresLog:
             if error.sqlstate == NO_PARTITION:
                 for origin in fresh:
                     self._partition_id(origin)  # says which it is
-            if error.sqlstate in SEEN_BEFORE:
+            if _is_duplicate(error):
                 return None
             raise
         return dict(zip(fresh, bases, strict=True))
@@ -574,6 +575,12 @@ def _without(
     if left == fresh:
         raise MalformedEvent("event ids have to be in canonical form: 36 characters, lower case")
     return {origin: records for origin, records in left.items() if records}
+
+
+def _is_duplicate(error: psycopg.Error) -> bool:
+    """Whether an append was refused for an id that the log has."""
+    by_index = error.sqlstate == UNIQUE_VIOLATION and error.diag.table_name == "event_ids"
+    return by_index or error.sqlstate == SEEN_BEFORE
 
 
 def _packed(body: bytes) -> bytes:

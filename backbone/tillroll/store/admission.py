@@ -223,16 +223,15 @@ class AdmissionTable:
     def _keep(self, connection: Connection, candidates: pl.DataFrame) -> "_Kept":
         """Keep the ids that are new, of equal ones the one at the lowest place."""
         source, given = _STAGED, list[list[Any]]()
-        candidates = candidates.select(CANDIDATES.names()).sort(
-            "event_id"
-        )  # so that the index grows page by page
         alone = candidates["event_id"].n_unique() == len(candidates)
         if len(candidates) <= FEW_ROWS:
             source, given = _GIVEN, [candidates[name].to_list() for name in CANDIDATES.names()]
-        elif alone and self._newcomers.take(connection, "tillroll.event_ids", candidates, ["event_id"]):
-            return _Kept(None, len(candidates), source, given)
         else:
-            copy_frame(connection, source, candidates)
+            # Sorted, so that the index grows page by page.
+            rows = candidates.select(CANDIDATES.names()).sort("event_id")
+            if alone and self._newcomers.take(connection, "tillroll.event_ids", rows, ["event_id"]):
+                return _Kept(None, len(rows), source, given)
+            copy_frame(connection, source, rows)
         keep = (_KEEP_ALL if alone else _KEEP_FIRST).format(source=source)
         return _Kept(connection.execute(keep.encode(), given), len(candidates), source, given)
 

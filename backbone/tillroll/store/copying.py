@@ -1,6 +1,5 @@
 """Frames into tables by COPY; and rows whose keys a table has never seen, at half the work of merging them."""
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from io import BytesIO
@@ -11,7 +10,7 @@ import psycopg
 from tillroll.database import Connection
 from tillroll.store.sql import quoted
 
-__all__ = ["Newcomers", "as_json", "copy_frame"]
+__all__ = ["Newcomers", "copy_frame"]
 
 ROWS_A_COPY = 20_000  # as CSV at a time: all of a commit would be as much memory again
 SAMPLE = 100  # keys that are looked up before rows are taken for new
@@ -19,22 +18,13 @@ MOST_PASSES = 64
 
 
 def copy_frame(connection: Connection, table: str, rows: pl.DataFrame) -> None:
-    """COPY `rows` into the columns of `table` that are named like theirs, as CSV that Polars writes bit by bit: strings quoted, null bare."""
+    """COPY `rows` into the columns of `table` of the same names, as CSV that Polars writes bit by bit: strings quoted, null bare."""
     columns = ", ".join(map(quoted, rows.columns))
     with connection.cursor().copy(f"copy {table} ({columns}) from stdin (format csv)".encode()) as copy:
         for part in rows.iter_slices(ROWS_A_COPY):
             buffer = BytesIO()
             part.write_csv(buffer, include_header=False, quote_style="non_numeric", null_value="")
             copy.write(buffer.getbuffer())
-
-
-def as_json(rows: pl.DataFrame, lists: Sequence[str] = ()) -> str:
-    """An array of objects; what is in `lists` is JSON already."""
-    objects = [
-        row | {name: json.loads(row[name]) for name in lists if row[name] is not None}
-        for row in rows.iter_rows(named=True)
-    ]
-    return json.dumps(objects, default=str)
 
 
 class Newcomers:

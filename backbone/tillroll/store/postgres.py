@@ -3,6 +3,7 @@
 Rows and position commit together, or neither does (`Writer.commit`).
 """
 
+import json
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -21,7 +22,7 @@ from tillroll.projection.failures import Failure
 from tillroll.projection.fold import Folded
 from tillroll.projection.merge import TableDeltas, with_moved
 from tillroll.store import sql, versions
-from tillroll.store.copying import Newcomers, as_json, copy_frame
+from tillroll.store.copying import Newcomers, copy_frame
 
 __all__ = [
     "FEW_ROWS",
@@ -348,7 +349,7 @@ class Writer:
         """
         staging = self._staging[table.name]
         if _are_few(rows):
-            return staging.given(), [as_json(rows, _lists(table))]
+            return staging.given(), [_as_json(rows, _lists(table))]
         rows = rows.sort(*table.key)
         if self._newcomers.take(connection, staging.target, rows, table.key):
             return None
@@ -450,7 +451,16 @@ def _keep_moves(connection: Connection, table: str, moves: pl.DataFrame) -> None
         copy_frame(connection, table, moves)
         return
     rows = f"insert into {table} select * from json_populate_recordset(null::{table}, %s)"
-    connection.execute(rows.encode(), [as_json(moves)])
+    connection.execute(rows.encode(), [_as_json(moves)])
+
+
+def _as_json(rows: pl.DataFrame, lists: Sequence[str] = ()) -> str:
+    """An array of objects; what is in `lists` is JSON already."""
+    objects = [
+        row | {name: json.loads(row[name]) for name in lists if row[name] is not None}
+        for row in rows.iter_rows(named=True)
+    ]
+    return json.dumps(objects, default=str)
 
 
 def _lists(table: TableSpec) -> list[str]:

@@ -15,6 +15,7 @@ __all__ = [
     "create",
     "derived_query",
     "drop_views",
+    "quoted",
     "staging",
     "stored_queries",
     "table_query",

@@ -4,16 +4,19 @@ import random
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import psycopg
 import pytest
 
-from tillroll.log.port import TopicPartition
+from tillroll.log.port import Position, TopicPartition
+from tillroll.projection.failures import Failure
 from tillroll.projection.fold import Folded
 from tillroll.projection.merge import reduce
 from tillroll.store import copying, postgres
-from tillroll.store.postgres import PostgresStore
+from tillroll.store.dead_letters import find
+from tillroll.store.postgres import PostgresStore, bury
 from tillroll.testing.merge_contract import (
     TABLE,
     Contribution,
@@ -148,6 +151,31 @@ def test_a_commit_that_fails_half_way_leaves_nothing(store: PostgresStore) -> No
     committer.commit([after])
     assert rows(store) == expected([*before, after])
     committer.close()
+
+
+def test_a_retry_takes_the_position_before_the_rows_as_a_commit_does(
+    store: PostgresStore, postgres_url: str
+) -> None:
+    """In another order it and a projector could wait for each other."""
+    committer, writer = Committer(store), store.writer(Everything)
+    before, again = one_with(total=1), replace(one_with(total=2), event_id="zzz")
+    committer.commit([before])
+    failed = Failure(Position("stock", 0, 7), "StockReceived", "1", "LookupError", "no", "")
+    with store.connection() as connection:
+        bury(connection, Everything.name, Everything.version, [failed])
+    (letter,) = find(store)
+    folded = Folded({"everything": reduce(TABLE, [contributed([again])])})
+    with psycopg.connect(postgres_url) as other, ThreadPoolExecutor(1) as pool:
+        other.execute("select 1 from tillroll.positions for update")
+        retried = pool.submit(writer.retry, folded, letter.id)
+        with pytest.raises(TimeoutError):
+            retried.result(0.3)
+        other.execute("select 1 from everything_v1.everything for update nowait")
+        other.rollback()
+        assert retried.result(30)
+    assert rows(store) == expected([before, again])
+    for each in (committer, writer):
+        each.close()
 
 
 def one_with(**values: Any) -> Contribution:

@@ -1,6 +1,7 @@
 """What a run tells: tables, targets, plots, and the page they go into."""
 
 import json
+import subprocess
 import xml.etree.ElementTree as Xml
 from pathlib import Path
 from typing import Any
@@ -8,9 +9,10 @@ from typing import Any
 import polars as pl
 import pytest
 from bench import docs, keeping, report, targets
+from bench.machine import commit
 from bench.measuring import Contender, Failed, Scenario, _checked, _reason, measure, play
 from bench.plot import Bar, bars, lines
-from bench.sections.latency import waits
+from bench.sections.latency import WARM_SECONDS, _told, waits
 from bench.targets import ADMISSION, CONSUME, KAFKA, LOOP, POSTGRES, Target
 
 
@@ -84,7 +86,7 @@ def test_who_fails_the_check_fails_alone() -> None:
 
 
 def test_the_line_in_the_readme_is_that_of_the_results() -> None:
-    results = {
+    results: dict[str, Any] = {
         "machine": {"cores": 2},
         "sections": [
             section(
@@ -96,16 +98,62 @@ def test_the_line_in_the_readme_is_that_of_the_results() -> None:
             )
         ],
     }
-    told = docs.headline(results)
+    told = docs.headline(results) or ""
     assert "600,000 events a second" in told
     assert "300 times" in told
     assert "700,000" in told
+    results["sections"][0]["scenarios"].pop()
+    assert docs.headline(results) is None
 
 
 def test_the_readme_has_the_line_of_the_results_that_are_kept() -> None:
     kept = json.loads((Path(docs.DOCS).parent / "bench" / "results" / "quick.json").read_text())
     readme = (Path(docs.DOCS).parent / "README.md").read_text()
-    assert docs.between(readme, docs.headline(kept), "headline") == readme
+    assert docs.between(readme, docs.headline(kept) or "", "headline") == readme
+
+
+def test_the_first_plot_shows_who_does_the_same_with_the_same_events() -> None:
+    flat = section("flat", scenario(LOOP, 10), scenario(KAFKA, 20), scenario(CONSUME, 30))
+    (drawn,) = [svg for name, svg in docs.plots({"sections": [flat]}) if name == "rebuild"]
+    assert LOOP in drawn
+    assert KAFKA in drawn
+    assert CONSUME not in drawn
+
+
+def test_a_share_of_too_few_events_is_not_told() -> None:
+    sent = pl.DataFrame(
+        {"partition": [0] * 200, "offset": range(200), "due": [10.0] * 200, "durable": [10.0] * 200}
+    )
+    seen = pl.DataFrame({"partition": [0], "next_offset": [200], "seen": [10.5]})
+    told = _told(
+        sent.with_columns(due=pl.col("due") + WARM_SECONDS * (pl.col("offset") > 0)),
+        seen.with_columns(pl.col("seen") + WARM_SECONDS),
+        {"events": 200, "seconds": 1.0},
+        {"cpu": 1.0, "peak": 1 << 20},
+    )
+    assert (told["p50"], told["p99"], told["p99.9"]) == (500.0, 500.0, None)
+
+
+def test_results_and_pages_that_a_run_writes_are_no_change_of_the_commit(tmp_path: Path) -> None:
+    def git(*asked: str) -> None:
+        subprocess.run(
+            ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b", *asked],
+            check=True,
+            capture_output=True,
+        )
+
+    (tmp_path / "bench" / "results").mkdir(parents=True)
+    for name in ("code.py", "README.md", "bench/results/quick.json"):
+        (tmp_path / name).write_text("before")
+    git("init")
+    git("add", ".")
+    git("commit", "-m", "one")
+    (tmp_path / "README.md").write_text("after")
+    (tmp_path / "bench" / "results" / "quick.json").write_text("after")
+    clean = commit(tmp_path)
+    assert len(clean) == 10
+    (tmp_path / "code.py").write_text("after")
+    assert commit(tmp_path) == f"{clean}+"
 
 
 def test_a_bound_holds_at_its_very_value() -> None:
