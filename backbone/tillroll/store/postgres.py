@@ -243,9 +243,8 @@ class Writer:
                     "delete from tillroll.dead_letters where id = %s and not discarded returning topic, partition",
                     [dead_letter],
                 ).fetchone()
-                if (
-                    gone is not None
-                ):  # positions before rows, as a commit does: or the two wait for each other
+                if gone is not None:
+                    # Positions before rows, as a commit does: or the two wait for each other.
                     connection.execute(_ONE_MORE, [self._projection.name, self._projection.version, *gone])
                     self._merge(folded)
                     self._take_back(connection, folded)
