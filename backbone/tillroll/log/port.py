@@ -174,7 +174,7 @@ class EventLog(Protocol):
         ...
 
     def append(self, topic: str, partition: int, records: Sequence[Record]) -> list[Appended]:
-        """Append in order; returns once durable, one answer per record, in the order given.
+        """Append in order; returns once durable, one answer per record, in the order given. Threads may append at once.
 
         Raises TopicMissing, LogUnavailable, DiskFull; then none, some or all of the records may be in the
         log: append the same again, with the same ids.

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from importlib.resources import files
+from itertools import repeat
 from typing import Any
 
 import cramjam
@@ -70,7 +71,7 @@ _SMALL_BODY = {"small": LEAST_TO_COMPRESS, "magic": ZSTD_MAGIC}
 # A row for each partition, in the order given.
 _APPEND = """
     select tillroll_log.append(topic, partition, ids::uuid[], raw_bytes, body)
-      from unnest(%(topics)s::text[], %(partitions)s::integer[], %(ids)s::text[], %(sizes)s::integer[],
+      from unnest(%(topics)s::text[], %(partitions)s::integer[], %(ids)b::text[], %(sizes)s::integer[],
                   %(bodies)b::bytea[]) as given (topic, partition, ids, raw_bytes, body)"""
 
 # Small bodies that are not compressed come end to end as one: single events would be as many rows to take in.
@@ -188,7 +189,14 @@ class PostgresLog:
             fresh = _without(fresh, found)
             seen |= found
         new = {
-            origin: [Position(*origin, base + n) for n in range(len(fresh[origin]))]
+            origin: list(
+                map(
+                    Position,
+                    repeat(origin.topic),
+                    repeat(origin.partition),
+                    range(base, base + len(fresh[origin])),
+                )
+            )
             for origin, base in bases.items()
         }
         if all(len(records) == len(new.get(origin, ())) for origin, records in appends.items()):

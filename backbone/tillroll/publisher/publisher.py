@@ -1,13 +1,15 @@
 """Publishing: events of any channel into the log, each durable or refused with the reason."""
 
+import threading
 import zlib
 from collections.abc import Iterable, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
 import polars as pl
 
 from tillroll.contract.envelope import UUID_TEXT
-from tillroll.contract.registry import ANY_TOPIC, Contract
+from tillroll.contract.registry import ANY_TOPIC, Contract, EventSchema
 from tillroll.errors import MalformedEvent, UsageError
 from tillroll.events import Event, to_wire
 from tillroll.heap import uncollected
@@ -19,6 +21,7 @@ from tillroll.publisher.references import hashed
 __all__ = ["Published", "Publisher", "partition_of"]
 
 APPEND_RECORDS = 5_000  # a batch: large enough to be cheap, small enough to be read in parts
+APPENDING = 4  # partitions at once: while the log takes in a batch of one, that of another is encoded
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +76,9 @@ class Publisher:
     def publish_frame(self, record: str, events: pl.DataFrame) -> Published:
         """Append every row of `events`, a frame with the columns of the newest version of `record`.
 
-        Raises UsageError for corrections, ContractError for a record that is not there, and MalformedEvent, naming
-        the first row, for an event_id that is no UUID in canonical form; then nothing was appended.
+        In each partition in the order of the frame, several partitions at once. Raises UsageError for corrections,
+        ContractError for a record that is not there, and MalformedEvent, naming the first row, for an event_id that is
+        no UUID in canonical form; then nothing was appended. Raises what EventLog.append does; then some of it may be.
         """
         schema = self._contract.latest(record)
         if schema.topic == ANY_TOPIC:  # the topic is that of the event quoted in each row
@@ -85,12 +89,26 @@ class Publisher:
         rows = events.with_columns(
             _partition=_partitions_of(keys, self._partitions[spec.name]), _key=keys.cast(pl.Binary)
         )
+        stopped = threading.Event()
+        with uncollected(), ThreadPoolExecutor(APPENDING, "publish") as pool:
+            try:
+                parts = [
+                    pool.submit(self._append, schema, part, stopped)
+                    for part in rows.partition_by("_partition")
+                ]
+                wait(parts, return_when=FIRST_EXCEPTION)
+            finally:  # after an error or an interrupt the others need not come to their end
+                stopped.set()
+        return sum((part.result() for part in parts), Published())
+
+    def _append(self, schema: EventSchema, rows: pl.DataFrame, stopped: threading.Event) -> Published:
+        """Rows of one partition, batch by batch, until `stopped`."""
         out = Published()
-        with uncollected():
-            for (partition,), part in rows.partition_by("_partition", as_dict=True).items():
-                for chunk in part.iter_slices(APPEND_RECORDS):
-                    records = _records(chunk, encode_frame(schema, chunk))
-                    out += _counted(self._log.append(spec.name, int(partition), records))
+        for chunk in rows.iter_slices(APPEND_RECORDS):
+            if stopped.is_set():
+                break
+            records = _records(chunk, encode_frame(schema, chunk))
+            out += _counted(self._log.append(schema.topic, chunk["_partition"][0], records))
         return out
 
 

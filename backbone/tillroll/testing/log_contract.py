@@ -222,6 +222,22 @@ class LogContract:
             at = batch.next_offset
         assert at == 15
 
+    @pytest.mark.parametrize("size", [20, 600])
+    def test_several_threads_append_at_once(self, log: EventLog, size: int) -> None:
+        topic = self.new_topic(log, 4)
+        given = {TopicPartition(topic, n): [numbered(size) for _ in range(3)] for n in range(4)}
+
+        def append(origin: TopicPartition) -> list[list[Appended]]:
+            return [log.append(*origin, part) for part in given[origin]]
+
+        with ThreadPoolExecutor(len(given)) as pool:
+            answers = list(pool.map(append, given))
+        for origin, parts, told in zip(given, given.values(), answers, strict=True):
+            values = [record.value for part in parts for record in part]
+            assert [row[2] for row in read_all(log, origin)] == values
+            places = [answer.position.offset for part in told for answer in part]
+            assert places == list(range(3 * size))
+
     def test_ends_are_those_of_the_partition(self, log: EventLog, topic: str) -> None:
         origins = [TopicPartition(topic, 0), TopicPartition(topic, 1)]
         log.append(topic, 1, numbered(4))

@@ -1,5 +1,8 @@
-"""A frame that cannot be published is refused in one error, and nothing of it reaches the log."""
+"""A frame goes to its partitions in its order; what cannot be published is refused in one error, nothing of it in the log."""
 
+import threading
+import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import polars as pl
@@ -7,11 +10,13 @@ import pytest
 
 from tillroll.contract.frames import frame_schema
 from tillroll.contract.registry import load_contract
-from tillroll.errors import MalformedEvent, UsageError
+from tillroll.errors import LogUnavailable, MalformedEvent, UsageError
 from tillroll.events import event_id_for
 from tillroll.log.memory import MemoryLog
-from tillroll.log.port import TopicPartition
+from tillroll.log.port import Appended, Record, TopicPartition
+from tillroll.log.records import read_records
 from tillroll.publisher import Published, Publisher
+from tillroll.publisher import publisher as publishing
 
 ID = event_id_for("test", "StockReceived", "1")
 
@@ -99,3 +104,53 @@ def test_no_rows_are_no_events(publisher: Publisher) -> None:
 def test_a_frame_of_corrections_is_refused_and_told_the_way(publisher: Publisher) -> None:
     with pytest.raises(UsageError, match=r"EventCorrected has no topic of its own; .* publish\(\)"):
         publisher.publish_frame("EventCorrected", frame([ID]))
+
+
+MANY = 2_000
+
+
+def many() -> pl.DataFrame:
+    """Receipts of as many keys as rows: shoe-0, shoe-1, ..."""
+    ids: list[object] = [event_id_for("test", "StockReceived", str(n)) for n in range(MANY)]
+    return frame(ids).with_columns(sku=pl.format("shoe-{}", pl.int_range(MANY)))
+
+
+def test_every_partition_gets_its_rows_in_the_order_of_the_frame(
+    publisher: Publisher, log: MemoryLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publishing, "APPEND_RECORDS", 50)
+    assert publisher.publish_frame("StockReceived", many()) == Published(new=MANY)
+    assert publisher.publish_frame("StockReceived", many()) == Published(duplicates=MANY)
+    shoes = [shoes_on(log, TopicPartition("stock", n)) for n in range(log.partitions("stock"))]
+    assert all(part and part == sorted(part) for part in shoes)
+    assert sorted(shoe for part in shoes for shoe in part) == list(range(MANY))
+
+
+def shoes_on(log: MemoryLog, origin: TopicPartition) -> list[int]:
+    """Which shoes a partition tells of, by their places."""
+    keys = read_records(log.read(origin, 0, 1 << 30))["key"]
+    return [int(key.removeprefix(b"shoe-").partition(b"|")[0]) for key in keys]
+
+
+class Failing(MemoryLog):
+    """Refuses the first append to one partition, and takes a moment for every append to another."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.failed = threading.Event()
+
+    def append(self, topic: str, partition: int, records: Sequence[Record]) -> list[Appended]:
+        if partition == 1:
+            self.failed.set()
+            raise LogUnavailable("the log does not answer")
+        assert self.failed.wait(30)
+        time.sleep(0.001)
+        return super().append(topic, partition, records)
+
+
+def test_when_a_partition_fails_the_others_stop_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(publishing, "APPEND_RECORDS", 1)
+    log = Failing()
+    with pytest.raises(LogUnavailable, match="the log does not answer"):
+        Publisher(log, load_contract()).publish_frame("StockReceived", many())
+    assert stands(log) < MANY / 2
