@@ -20,6 +20,7 @@ from tillroll.contract.avro_types import (
 from tillroll.contract.compatibility import incompatibilities
 from tillroll.contract.envelope import ENVELOPE, envelope_fault
 from tillroll.contract.registry import ANY_TOPIC, Contract, EventSchema, TopicSpec
+from tillroll.contract.source import pin_of
 from tillroll.errors import ContractError
 
 __all__ = ["Finding", "Readers", "check_contract"]
@@ -72,7 +73,7 @@ def _check_record(contract: Contract, record: str, readers: tuple[str, ...]) -> 
 
 
 def _is_edited(schema: EventSchema) -> bool:
-    return (schema.fingerprint.hex(), schema.digest) != (schema.pin.fingerprint, schema.pin.digest)
+    return schema.pin != pin_of(schema.avro, schema.id)
 
 
 def _problems(schema: EventSchema, contract: Contract) -> Iterator[str]:

@@ -18,6 +18,7 @@ __all__ = [
     "Pin",
     "SchemaFile",
     "decoding_of",
+    "digest_of",
     "fingerprint_of",
     "pin_of",
     "pinned_ids",
@@ -108,7 +109,7 @@ def read_pins(directory: Path) -> dict[tuple[str, int], Pin]:
     for record, versions in read_toml(path).items():
         for version, told in versions.items() if isinstance(versions, dict) else [("?", None)]:
             number = _VERSION.fullmatch(version)
-            if number is None or not isinstance(told, dict) or _types(told) != _PIN:
+            if number is None or not isinstance(told, dict) or not _is_pin(told):
                 raise ContractError(f"{path}: {record}.{version} is not v<N> = {{ id, fingerprint, digest }}")
             pin = pins[record, int(number[1])] = Pin(**told)
             if not 1 <= pin.id < 1 << 31:
@@ -123,11 +124,13 @@ def read_pins(directory: Path) -> dict[tuple[str, int], Pin]:
 
 
 _VERSION = re.compile(r"v([1-9][0-9]*)")
+_FINGERPRINT = re.compile(r"[0-9a-f]{16}")
 _PIN: dict[str, type] = {"id": int, "fingerprint": str, "digest": str}
 
 
-def _types(told: dict[str, Any]) -> dict[str, type]:
-    return {name: type(value) for name, value in told.items()}
+def _is_pin(told: dict[str, Any]) -> bool:
+    types = {name: type(value) for name, value in told.items()}
+    return types == _PIN and _FINGERPRINT.fullmatch(told["fingerprint"]) is not None
 
 
 # --- what a schema is known by -----------------------------------------------------------------------
@@ -152,8 +155,13 @@ def decoding_of(avro: dict[str, Any]) -> str:
 
 def pin_of(avro: dict[str, Any], id_: int) -> Pin:
     """What pins this schema under this id."""
+    return Pin(id_, fingerprint_of(avro), digest_of(avro))
+
+
+def digest_of(avro: dict[str, Any]) -> str:
+    """SHA-256 of all but the docs, cut to 16 digits."""
     text = json.dumps(_bare(avro), sort_keys=True, separators=(",", ":"))
-    return Pin(id_, fingerprint_of(avro), hashlib.sha256(text.encode()).hexdigest()[:16])
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _bare(schema: Any, drop_uuid: bool = False) -> Any:

@@ -64,17 +64,16 @@ def scan(
     contract: Contract,
     records: Collection[str],
     slice_: Slice,
+    ranges: Ranges,
     admitted: Admitted,
     only: Sequence[Collection[bytes]] | None = None,
 ) -> Iterator[Chunk]:
     """The events of these types in the slice, partition after partition; voids of any event with them.
 
-    only: a value is decoded if it holds all the bytes of one of these, or is a void (what it names is encoded
-    once more); batches without any such bytes are passed over unread. The ends are those at the beginning, so
-    it ends however the log grows. Raises what the log raises, and PositionOutOfRange where it no longer holds the beginning.
+    ranges: where to read, see `bounded`. only: a value is decoded if it holds all the bytes of one of these, or is a void (what it names is encoded
+    once more); batches without any such bytes are passed over unread. Raises what the log raises.
     """
     wanted = {*records, VOID}
-    ranges = bounded(log, contract.topics_of(wanted), slice_)
     sought = None if only is None else _Sought(contract, only)
     for piece in _ahead(pieces(log, ranges)):
         batches = piece if sought is None else sought.perhaps_in(piece)

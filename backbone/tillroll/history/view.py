@@ -39,12 +39,15 @@ class History:
     def scan(
         self, records: Iterable[str], slice_: Slice, only: Sequence[Sequence[bytes]] | None = None
     ) -> Iterator[Chunk]:
-        """The events of these types in the slice; see history.scan. The end is that of now."""
+        """The events of these types in the slice; see history.scan. The end is that of now, however the log grows.
+
+        Raises what the log raises, and PositionOutOfRange where it holds the beginning no longer.
+        """
         wanted = {*records, VOID}
         ranges = bounded(self.log, self.contract.topics_of(wanted), slice_)
         ends = replace(slice_, stop={origin: stop for origin, (_, stop) in ranges.items()})
         admitted = admitted_in(self.log, self.contract, ranges, ends, self.store)
-        return scan(self.log, self.contract, wanted, ends, admitted, only)
+        return scan(self.log, self.contract, wanted, slice_, ranges, admitted, only)
 
     def nothing(self, projection: type[Projection]) -> Past:
         """The views before there was any event: no rows, the columns that they have."""

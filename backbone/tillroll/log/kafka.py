@@ -88,6 +88,7 @@ class KafkaLog:
         self._reader: _Reader | None = None
         self._identity: str | None = None
         self._counts: dict[str, int] = {}
+        self._ends: dict[TopicPartition, int] = {}
 
     @property
     def identity(self) -> str:
@@ -166,11 +167,12 @@ class KafkaLog:
     def read(self, origin: TopicPartition, offset: int, max_bytes: int = POLL_BYTES) -> Sequence[Batch]:
         """See EventLog.read. A batch may hold no record: it takes the reader past markers and aborted ones."""
         with self._reading:
-            end = self.end_offset(origin)
-            if not 0 <= offset <= end:
-                raise self._out_of_range(origin, offset)
-            if offset == end:
-                return []
+            if not 0 <= offset < self._ends.get(origin, 0):  # an end that was seen has only moved on since
+                end = self.end_offset(origin)
+                if not 0 <= offset <= end:
+                    raise self._out_of_range(origin, offset)
+                if offset == end:
+                    return []
             reader = self._open_reader()
             with self._connector.translating():
                 try:
@@ -193,7 +195,9 @@ class KafkaLog:
 
     def end_offsets(self, origins: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
         """See EventLog.end_offsets."""
-        return self._ask(origins, "end_offsets")
+        ends = self._ask(origins, "end_offsets")
+        self._ends |= ends
+        return ends
 
     def offset_at(self, origin: TopicPartition, time: datetime) -> int:
         """See EventLog.offset_at."""

@@ -62,8 +62,9 @@ def shortened(log: KafkaLog, topic: str, admin: Any) -> TopicPartition:
 
 def test_offsets_that_retention_has_taken_are_refused(log: KafkaLog, shortened: TopicPartition) -> None:
     assert log.start_offset(shortened) == 6
-    with pytest.raises(PositionOutOfRange, match="holds offsets 6 to 10, not 3"):
-        log.read(shortened, 3)
+    for _ in range(2):  # the second time the end is known
+        with pytest.raises(PositionOutOfRange, match="holds offsets 6 to 10, not 3"):
+            log.read(shortened, 3)
     assert sum(batch.count for batch in log.read(shortened, 6)) == 4
 
 

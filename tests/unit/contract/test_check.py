@@ -12,7 +12,7 @@ from tests.unit.contract.conftest import Fields, Write, field, record, write_sch
 from tillroll.contract.change import Change, check_change
 from tillroll.contract.check import Finding, check_contract
 from tillroll.contract.registry import Contract, load_contract
-from tillroll.contract.source import pinned_ids
+from tillroll.contract.source import pinned_ids, read_pins
 
 PLACE = [field("sku", "string"), field("location_id", "string")]
 MOVED = [*PLACE, field("quantity", "long")]
@@ -195,6 +195,16 @@ def test_a_schema_edited_without_a_new_version_is_found(contract_folder: Write, 
     (found,) = findings(folder)
     assert (found.version, found.breaks) == (1, BREAKS)
     assert "was edited after its id was pinned" in found.problem
+
+
+def test_a_pin_edited_by_hand_is_found(contract_folder: Write) -> None:
+    folder = contract_folder({"stock/Moved": [MOVED]})
+    path = folder / "ids.toml"
+    (pin,) = read_pins(folder).values()
+    path.write_text(path.read_text().replace(pin.fingerprint, "0123456789abcdef"))
+    assert problems(folder) == [
+        "was edited after its id was pinned: restore it and make the change a new version"
+    ]
 
 
 def test_words_may_be_mended_without_a_new_version(contract_folder: Write) -> None:

@@ -144,6 +144,7 @@ def test_two_versions_with_one_id_are_refused(contract_folder: Write) -> None:
     [
         ("ids.toml", "[Moved]\nv1 = 7\n", r"ids.toml: Moved.v1 is not v<N>"),
         ("ids.toml", '[Moved]\nv1 = { id = "7", fingerprint = "", digest = "" }\n', r"Moved.v1 is not v<N>"),
+        ("ids.toml", '[Moved]\nv1 = { id = 7, fingerprint = "x", digest = "" }\n', r"Moved.v1 is not v<N>"),
         ("ids.toml", "Moved = 1\n", r"ids.toml: Moved.\? is not v<N>"),
         ("ids.toml", "[[[", "ids.toml: "),
         ("topics.toml", "[stock]\npartitions = 4\n", "topics.toml: topic stock: doc is missing"),
