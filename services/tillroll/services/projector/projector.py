@@ -33,12 +33,12 @@ __all__ = ["Progress", "Projector"]
 # contributions are held and the batches they stem from. When there is little to read they come as soon as there is
 # nothing more to wait for.
 COMMIT_BYTES = 224 << 20
-COPIES = 12  # of contributions on their way to the store (put together, reduced, made storable, sorted), two commits at a time
+COPIES = 14  # of contributions on their way to the store (put together, reduced, made storable, sorted), two commits at a time
 COMMIT_EVENTS = 1_000_000  # answer.SUMMABLE counts on it
 COMMIT_SECONDS = 2.0
 FEW = 5_000  # records of one reading, below which whoever publishes is waiting to see them
 LEAST_BYTES, BYTES_AN_EVENT = 1 << 16, 256  # of a poll, where a step is not to take many events
-ADMISSION_SECONDS = 0.005  # between two looks at how far admission is
+MOMENT = 0.005  # seconds to wait for events where something is under way: between two looks at how far admission is, or a commit
 PARKED_BYTES = 1 << 20  # of batches that wait for admission in memory instead of being fetched again
 
 
@@ -215,7 +215,7 @@ class Projector:
     # --- reading ------------------------------------------------------------------------------------
 
     def _patience(self, timeout: float) -> float:
-        """How long to wait for events: not at all with work at hand, a moment when admission is what we wait for."""
+        """How long to wait for events: not at all with work at hand, a moment for admission or a commit that is on its way."""
         if self._pending.batches:
             return 0.0
         if self._verdicts is not None and self._held_back:
@@ -224,7 +224,8 @@ class Projector:
             self._subscription.resume(ready)
             for origin in ready:
                 del self._held_back[origin]
-        return min(timeout, ADMISSION_SECONDS) if self._held_back or self._parked else timeout
+        under_way = self._held_back or self._parked or self._written is not None
+        return min(timeout, MOMENT) if under_way else timeout
 
     def _poll(self, timeout: float) -> Sequence[Batch]:
         patience = self._patience(timeout)
