@@ -11,18 +11,19 @@ from bench.models import MODELS, SHIPPED
 from tillroll.contract.registry import load_contract
 from tillroll.log import extent, kafka, postgres  # noqa: F401 - importing is not counted, for anybody
 from tillroll.services.projector.projector import Projector
+from tillroll.services.projector.workers import BRIEF_SECONDS
 from tillroll.settings import open_log, open_store
 
 
 def project(job: dict[str, Any]) -> dict[str, Any]:
-    """Fold the whole log with the model of the job, until nothing is left."""
+    """Fold the whole log with the model of the job, until nothing is left, as `tillroll project --once` does."""
     model = (MODELS | SHIPPED)[job["model"]]
     log, store = open_log(job["log"], Path()), open_store(job["store"], Path())
     projector = Projector(model, log, store, load_contract())
     ends = extent.ends(log, model.topics())
     events = 0
     while projector.lag(ends):
-        events += projector.step(0.2).events
+        events += projector.step(BRIEF_SECONDS).events
     events += projector.flush().events
     projector.close()
     return {"events": events}

@@ -25,6 +25,8 @@ __all__ = ["AVAILABLE", "from_values", "to_values"]
 AVAILABLE = pyruhvro is not None
 """False where the library has no wheel: everything goes value by value then."""
 
+MANY, THREADS = 10_000, 2  # values that are worth another thread, and how many encode them
+
 FIRST_DAY, LAST_DAY = date.min, date.max
 FIRST_TIME, LAST_TIME = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
@@ -79,5 +81,5 @@ def to_values(schema: EventSchema, events: pl.DataFrame) -> pl.Series:
 
 
 def _encoded(batch: pa.RecordBatch, schema: EventSchema) -> pl.Series:
-    parts = pyruhvro.serialize_record_batch(batch, schema.decoding, 1)
+    parts = pyruhvro.serialize_record_batch(batch, schema.decoding, 1 if len(batch) < MANY else THREADS)
     return pl.concat([pl.Series(pl.from_arrow(part.cast(pa.large_binary()))) for part in parts])

@@ -23,6 +23,7 @@ from tillroll.log import group
 from tillroll.log.port import EventLog, Position, Record
 from tillroll.projections.store_availability import StoreAvailability
 from tillroll.publisher import partition_of
+from tillroll.services.admission import admitter as admitting
 from tillroll.services.admission.admitter import Admitter
 from tillroll.services.projector import projector as projecting
 from tillroll.services.projector.projector import Projector
@@ -35,11 +36,15 @@ from tillroll.testing.unsettled import UnsettledLog
 Finish = Callable[[Projector, EventLog], int]
 
 
-@pytest.fixture(autouse=True, params=[0, 1 << 20], ids=["fetched again", "parked"])
+@pytest.fixture(autouse=True, params=["fetched again", "parked", "beside"])
 def _what_waits_for_admission(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Much of it is fetched again and its ids are copied; little waits in memory, its ids go with the statement."""
-    monkeypatch.setattr(projecting, "PARKED_BYTES", request.param)
-    monkeypatch.setattr(admission, "FEW_ROWS", request.param - 1)
+    """Much of it is fetched again and its ids are copied, perhaps beside the next reading; little waits in memory, its
+    ids go with the statement."""
+    little = 1 << 20 if request.param == "parked" else 0
+    monkeypatch.setattr(projecting, "PARKED_BYTES", little)
+    monkeypatch.setattr(admission, "FEW_ROWS", little - 1)
+    if request.param == "beside":
+        monkeypatch.setattr(admitting, "FEW", 1)
 
 
 @pytest.fixture
@@ -182,11 +187,11 @@ def test_bytes_without_an_id_are_let_through(
 def test_only_one_is_in_office(unsettled: UnsettledLog, store: PostgresStore, admitter: Admitter) -> None:
     second = Admitter(unsettled, store, CONTRACT)
     put(unsettled, 0, received())
-    assert admitter.step(0) == 1
+    assert admit(admitter) == 1
     assert second.step(0) is None
     admitter.close()
     put(unsettled, 0, received(), received())
-    assert second.step(0) == 2
+    assert admit(second) == 2
     assert admitter.step(0) is None
     second.close()
 
@@ -204,14 +209,14 @@ def test_a_restart_goes_on_where_it_stopped(unsettled: UnsettledLog, store: Post
 def test_who_lost_the_office_unawares_admits_nothing(unsettled: UnsettledLog, store: PostgresStore) -> None:
     old = Admitter(unsettled, store, CONTRACT)
     put(unsettled, 0, received())
-    assert old.step(0) == 1
+    assert admit(old) == 1
     with store.connection() as connection:  # what a successor does first
         connection.execute("update tillroll.admitted set epoch = epoch + 1")
     put(unsettled, 0, received())
     with pytest.raises(Replaced):
-        old.step(0)
+        admit(old)
     assert Verdicts(store).admitted(STOCK[:1]) == {STOCK[0]: 1}
-    assert old.step(0) == 1  # in office anew
+    assert admit(old) == 1  # in office anew
     old.close()
 
 

@@ -98,34 +98,36 @@ def letters(store: PostgresStore) -> list[str]:
         return [row[0] for row in connection.execute("select message from tillroll.dead_letters")]
 
 
-def step_until_tried(one: Projector, gate: Gate) -> None:
-    """Step until a commit is on its way."""
+def fold(one: Projector) -> None:
+    """Read what is there, and have it folded."""
     for _ in range(100):
-        assert one.step(0.01).events == 0
-        if gate.tried.acquire(timeout=0.01):
-            return
-    raise AssertionError("nothing was committed")
+        with one._starting_over():
+            if batches := list(one._poll(0.01)):
+                one._take(batches)
+                one._gather()
+                return
+    raise AssertionError("nothing was read")
+
+
+def commit_begun(one: Projector, gate: Gate) -> None:
+    """Fold what is there, and have its commit on its way."""
+    fold(one)
+    assert one._commit_beside().events == 0
+    assert gate.tried.acquire(timeout=10)
 
 
 def fold_one_more(one: Projector, log: MemoryLog, of: Event) -> None:
     """Publish an event and have it folded, while a commit is on its way."""
     publish(log, of)
-    taken = one._pending
     one._commit_bytes = 10**9
-    for _ in range(100):
-        if taken.events:
-            return
-        with one._starting_over():
-            if batches := list(one._poll(0.01)):
-                one._take(batches)
-    raise AssertionError("nothing was read")
+    fold(one)
 
 
 def test_reading_and_folding_go_on_while_the_store_takes_in(
     one: Projector, log: MemoryLog, store: PostgresStore, gate: Gate
 ) -> None:
     publish(log, received(1))
-    step_until_tried(one, gate)
+    commit_begun(one, gate)
     fold_one_more(one, log, received(10))
     assert rows(store) == {}
     gate.open.set()
@@ -136,7 +138,7 @@ def test_reading_and_folding_go_on_while_the_store_takes_in(
 
 def test_closing_waits_for_it(one: Projector, log: MemoryLog, store: PostgresStore, gate: Gate) -> None:
     publish(log, received(1))
-    step_until_tried(one, gate)
+    commit_begun(one, gate)
     threading.Timer(0.2, gate.open.set).start()
     one.close()
     assert rows(store) == {"a": 1}
@@ -153,7 +155,7 @@ def test_after_one_that_failed_all_that_came_after_it_is_read_again(
 ) -> None:
     gate.fails = [error]
     publish(log, received(1))
-    step_until_tried(one, gate)
+    commit_begun(one, gate)
     fold_one_more(one, log, received(10))
     gate.open.set()
     if isinstance(error, Replaced):
@@ -170,7 +172,7 @@ def test_another_member_claims_in_between(
     one: Projector, log: MemoryLog, store: PostgresStore, gate: Gate
 ) -> None:
     publish(log, received(1))
-    step_until_tried(one, gate)
+    commit_begun(one, gate)
     store.claim(Moved, one._claims)
     fold_one_more(one, log, received(10))
     gate.open.set()
@@ -189,7 +191,7 @@ def test_an_answer_that_is_lost(one: Projector, log: MemoryLog, store: PostgresS
 
     gate.commit = lost
     publish(log, received(1))
-    step_until_tried(one, gate)
+    commit_begun(one, gate)
     fold_one_more(one, log, received(10))
     gate.open.set()
     with pytest.raises(StoreUnavailable):
@@ -202,7 +204,7 @@ def test_what_cannot_be_stored_is_sifted_out_and_what_came_after_it_is_read_agai
     one: Projector, log: MemoryLog, store: PostgresStore, gate: Gate
 ) -> None:
     publish(log, received(1), received(2, BAD))
-    step_until_tried(one, gate)
+    commit_begun(one, gate)
     fold_one_more(one, log, received(10))
     gate.open.set()
     progress = one.flush()
@@ -222,7 +224,7 @@ def test_voids_see_what_is_on_its_way(
     """Of two voids of one event the first is in a commit on its way to the store while the second is folded."""
     three = received(3)
     publish(log, three, received(20), void(three), *beside)
-    step_until_tried(one, gate)
+    commit_begun(one, gate)
     fold_one_more(one, log, void(three))
     gate.open.set()
     finish(one, log)
@@ -236,7 +238,7 @@ def test_voids_of_one_commit_that_is_taken_apart(
     """One void cannot be stored; of the others, folded apart from each other now, one takes back."""
     three, bad = received(3), received(5, BAD)
     publish(log, three, received(20), bad, void(three), void(bad), void(three), void(three))
-    step_until_tried(one, gate)
+    commit_begun(one, gate)
     gate.open.set()
     finish(one, log)
     assert rows(store) == {"a": 20}
@@ -248,7 +250,7 @@ def test_a_step_tells_of_the_commit_before(
 ) -> None:
     gate.open.set()
     publish(log, received(1))
-    step_until_tried(one, gate)
+    commit_begun(one, gate)
     publish(log, received(10))
     told = [one.step(0.05).events for _ in range(4)]
     assert sum(told) == 2
@@ -278,12 +280,9 @@ class TestWhenItIsTime:
     def held(self, one: Projector, log: MemoryLog, *events: Event) -> bool:
         """Whether these events are held once they are folded."""
         publish(log, *events)
-        for _ in range(100):
-            if batches := list(one._poll(0.01)):
-                one._take(batches)
-            if one._pending.events >= len(events):
-                return not one._is_due()
-        raise AssertionError("nothing was read")
+        while one._pending.events < len(events):
+            fold(one)
+        return not one._is_due()
 
     def test_few_events_are_held(self, one: Projector, log: MemoryLog) -> None:
         assert self.held(one, log, *(received(1, f"s{n}") for n in range(9)))

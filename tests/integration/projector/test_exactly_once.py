@@ -221,6 +221,7 @@ def _slowly(log: EventLog, seed: int, chance: random.Random) -> list[Event]:
 
 def _leave(member: Projector) -> None:
     """Go without committing what is folded, as a process that dies does."""
+    member._drop()
     member._pending = projecting._Pending()
     member.close()
 

@@ -5,7 +5,8 @@ Bytes without an id are let through: each projector that wants them makes them a
 Logs that settle duplicates inside append need none of this.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 import polars as pl
 
@@ -16,40 +17,56 @@ from tillroll.log.ids import event_ids
 from tillroll.log.port import Batch, EventLog, Position, Subscription, TopicPartition
 from tillroll.log.records import read_records
 from tillroll.projection.failures import Failure
-from tillroll.store.admission import AdmissionTable
+from tillroll.store.admission import CANDIDATES, AdmissionTable
 from tillroll.store.postgres import PostgresStore
 
 __all__ = ["Admitter"]
+
+FEW = 5_000  # records of one reading, below which somebody is waiting to see them
+MOMENT = 0.02  # seconds to wait for records while others are being settled
 
 # Made once: few events are judged as often as they come.
 _EVENT_ID = event_ids(pl.col("value")).alias("event_id")
 
 
 class Admitter:
-    """Runs admission over all topics of the contract, if no other process does. For one thread."""
+    """Runs admission over all topics of the contract, if no other process does. For one thread.
+
+    While catching up, one reading is settled beside the next one (docs/decisions/0021).
+    """
 
     def __init__(self, log: EventLog, store: PostgresStore, contract: Contract):
         self._log, self._store = log, store
         self._topics = sorted(contract.topics)
         self._table = AdmissionTable(store)
         self._subscription: Subscription | None = None
+        self._beside = ThreadPoolExecutor(1, "tillroll-admission")
+        self._settling: Future[int] | None = None
 
     def step(self, timeout: float = 1.0) -> int | None:
-        """Admit what is there; how many records were judged, None where another process holds the office."""
+        """Admit what is there; how many records were judged by now that were not told of before.
+
+        None where another process holds the office. Many are judged beside the next step, which tells of them.
+        """
         if self._subscription is None and not self._lead():
             return None
         assert self._subscription is not None
         try:
-            batches = self._subscription.poll(timeout)
-            if batches:
-                self._settle(batches)
+            batches = self._subscription.poll(timeout if self._settling is None else min(timeout, MOMENT))
+            candidates = self._candidates(batches) if batches else CANDIDATES.to_frame()
+            before = self._settled()
+            if sum(batch.count for batch in batches) < FEW:
+                return before + self._settle(candidates, batches)
+            self._settling = self._beside.submit(self._settle, candidates, batches)
         except (Replaced, TillrollError):
             self.close()
             raise
-        return sum(batch.count for batch in batches)
+        return before
 
     def close(self) -> None:
-        """Give up the office."""
+        """Give up the office, when what is being settled is."""
+        self._wait()
+        self._settling = None
         if self._subscription is not None:
             self._subscription.close()
             self._subscription = None
@@ -59,19 +76,37 @@ class Admitter:
         if not self._table.lead(extent.origins(self._log, self._topics), self._log.start_offsets):
             return False
         self._subscription = self._log.subscribe(
-            self._topics, self._store.group("tillroll_admission"), self._table.positions, lambda lost: None
+            self._topics, self._store.group("tillroll_admission"), self._positions, lambda lost: None
         )
         return True
 
-    def _settle(self, batches: Sequence[Batch]) -> None:
+    def _positions(self, origins: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        self._wait()
+        return self._table.positions(origins)
+
+    def _wait(self) -> None:
+        if self._settling is not None:
+            wait([self._settling])
+
+    def _settled(self) -> int:
+        """How many records were judged beside us. Raises what that raised."""
+        settling, self._settling = self._settling, None
+        return settling.result() if settling is not None else 0
+
+    def _candidates(self, batches: Sequence[Batch]) -> pl.DataFrame:
+        """CANDIDATES and their `value`."""
         records = read_records(batches)
         ids = pl.Series([self._table.id_of(batch.origin) for batch in batches], dtype=pl.Int64)
         placed = records.select(
             _EVENT_ID, pl.lit(ids).gather("_batch").alias("partition_id"), log_offset="_offset", value="value"
         )
-        known = placed.drop_nulls("event_id") if placed["event_id"].null_count() else placed
-        ends = {batch.origin: batch.next_offset for batch in batches}
-        self._table.settle(known, ends, lambda repeats: self._judge(repeats, known))
+        return placed.drop_nulls("event_id") if placed["event_id"].null_count() else placed
+
+    def _settle(self, candidates: pl.DataFrame, batches: Sequence[Batch]) -> int:
+        if batches:
+            ends = {batch.origin: batch.next_offset for batch in batches}
+            self._table.settle(candidates, ends, lambda repeats: self._judge(repeats, candidates))
+        return sum(batch.count for batch in batches)
 
     def _judge(self, repeats: pl.DataFrame, known: pl.DataFrame) -> list[Failure]:
         """Conflicts among `repeats`: the bytes differ from those of the first event of that id.

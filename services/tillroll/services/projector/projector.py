@@ -3,13 +3,13 @@
 Exactly-once effect rests on three things: the position of every partition is committed with the rows it
 stands for, under a fencing epoch; what admission has not passed is not read; and merging is order-free.
 
-While catching up, the store takes in one commit beside the reading and folding for the next (docs/decisions/0016).
+While catching up, one reading is folded beside the next, and the store takes in one commit beside both (docs/decisions/0016, 0021).
 """
 
 import time
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 
@@ -38,7 +38,8 @@ COMMIT_EVENTS = 1_000_000  # answer.SUMMABLE counts on it
 COMMIT_SECONDS = 2.0
 FEW = 5_000  # records of one reading, below which whoever publishes is waiting to see them
 LEAST_BYTES, BYTES_AN_EVENT = 1 << 16, 256  # of a poll, where a step is not to take many events
-MOMENT = 0.005  # seconds to wait for events where something is under way: between two looks at how far admission is, or a commit
+ADMISSION_SECONDS = 0.005  # between two looks at how far admission is
+BESIDE_SECONDS = 0.02  # between two looks at what is being folded or committed beside us
 PARKED_BYTES = 1 << 20  # of batches that wait for admission in memory instead of being fetched again
 
 
@@ -68,6 +69,15 @@ class _Pending:
     events: int = 0
     size: int = 0
     since: float = 0.0
+
+
+@dataclass(frozen=True)
+class _Folding:
+    """Read, and being folded beside us."""
+
+    records: pl.DataFrame
+    batches: list[Batch]
+    folded: Future[Folded]
 
 
 @dataclass(frozen=True)
@@ -106,9 +116,10 @@ class Projector:
         self._held_back: dict[TopicPartition, int] = {}
         self._parked: list[Batch] = []  # read, and not admitted yet
         self._skipped: Skipped = {}  # in what was read last
+        self._folding: _Folding | None = None
         self._pending = _Pending()
         self._written: _Written | None = None
-        self._beside = ThreadPoolExecutor(1, "tillroll-commit")
+        self._beside = ThreadPoolExecutor(2, "tillroll-beside")  # one folds, one commits
         self._commit_bytes, self._limit, self._most = commit_bytes, limit, most
         store.install(projection)
         self._writer = store.writer(projection)
@@ -125,7 +136,9 @@ class Projector:
             batches = self._at_most(self._within_limit(self._cut(self._poll(timeout))))
             if batches:
                 self._take(batches)
-            if sum(batch.count for batch in batches) < FEW or self._most is not None:
+            elif self._folding is not None and not self._folding.folded.done():
+                return Progress()  # more may have come by the time it is folded
+            if self._are_few(batches):
                 return self._commit()
             if self._is_due():
                 return self._commit_beside()
@@ -199,6 +212,7 @@ class Projector:
         After Replaced these are claimed anew: either we were, and the log will soon take the partition from
         us, or it was a claim of a moment (or a commit of our own whose answer was lost), and ours goes on.
         """
+        self._drop()
         self._pending = _Pending()
         self._subscription.resume(self._held_back)
         self._held_back.clear()
@@ -215,8 +229,8 @@ class Projector:
     # --- reading ------------------------------------------------------------------------------------
 
     def _patience(self, timeout: float) -> float:
-        """How long to wait for events: not at all with work at hand, a moment for admission or a commit that is on its way."""
-        if self._pending.batches:
+        """How long to wait for events: not at all with work at hand, a moment where admission or something beside us is."""
+        if self._pending.batches and self._folding is None:
             return 0.0
         if self._verdicts is not None and self._held_back:
             admitted = self._verdicts.admitted(self._held_back)
@@ -224,8 +238,9 @@ class Projector:
             self._subscription.resume(ready)
             for origin in ready:
                 del self._held_back[origin]
-        under_way = self._held_back or self._parked or self._written is not None
-        return min(timeout, MOMENT) if under_way else timeout
+        if self._held_back or self._parked:
+            return min(timeout, ADMISSION_SECONDS)
+        return min(timeout, BESIDE_SECONDS) if self._folding or self._written else timeout
 
     def _poll(self, timeout: float) -> Sequence[Batch]:
         patience = self._patience(timeout)
@@ -286,12 +301,46 @@ class Projector:
         self._subscription.resume(again)
         return taken
 
+    def _are_few(self, batches: Sequence[Batch]) -> bool:
+        return sum(batch.count for batch in batches) < FEW or self._most is not None
+
     def _take(self, batches: list[Batch]) -> None:
-        records, pending = self._records(batches, self._skipped), self._pending
-        folded, read = self._folder.fold(self._decoded(records, batches), batches), _counted(records, batches)
+        """Fold these, if they are not few beside the reading of the next."""
+        records = self._records(batches, self._skipped)  # while those before are being folded
+        self._gather()
+        if self._are_few(batches):
+            self._keep(records, batches, self._fold(records, batches))
+        else:
+            folded = self._beside.submit(self._fold, records, batches)
+            self._folding = _Folding(records, batches, folded)
+
+    def _fold(self, records: pl.DataFrame, batches: list[Batch]) -> Folded:
+        return self._folder.fold(self._decoded(records, batches), batches)
+
+    def _gather(self) -> None:
+        """Wait for what is being folded, if anything is; then it is pending. Where that fails, all of it is read again."""
+        folding, self._folding = self._folding, None
+        if folding is None:
+            return
+        try:
+            folded = folding.folded.result()
+        except BaseException:
+            self._start_over(self._claims)
+            raise
+        self._keep(folding.records, folding.batches, folded)
+
+    def _drop(self) -> None:
+        """Wait for what is being folded, and forget it."""
+        if self._folding is not None:
+            wait([self._folding.folded])
+            self._folding = None
+
+    def _keep(self, records: pl.DataFrame, batches: list[Batch], folded: Folded) -> None:
+        """Until it is time to commit."""
+        pending = self._pending
         pending.since = pending.since or time.monotonic()
         pending.parts.append(folded)
-        pending.read.update(read)
+        pending.read.update(_counted(records, batches))
         pending.taken |= folded.taken_back
         pending.batches += batches
         pending.events += sum(_count(batch) for batch in batches)
@@ -313,11 +362,14 @@ class Projector:
     def _is_due(self) -> bool:
         """Whether to commit although there is more to read."""
         pending = self._pending
+        if not pending.ends:
+            return False
         much = pending.size >= self._commit_bytes or pending.events >= COMMIT_EVENTS
         return much or time.monotonic() - pending.since > COMMIT_SECONDS
 
     def _commit(self) -> Progress:
         """Commit what is folded and wait until it stands."""
+        self._gather()
         before, pending = self._settle(), self._pending
         if not pending.ends:
             return before
@@ -348,6 +400,7 @@ class Projector:
         try:
             return self._stands(written.pending, written.folded.result())
         except Unstorable:
+            self._drop()
             try:
                 return self._stands(written.pending, self._write_storable(written.pending))
             finally:

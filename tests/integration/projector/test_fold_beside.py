@@ -1,0 +1,178 @@
+"""Events are folded beside the reading of the next ones: whatever becomes of either, every event counts once."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from tests.integration.projector.test_commit_beside import (
+    BAD,
+    CONTRACT,
+    Gate,
+    Moved,
+    finish,
+    letters,
+    publish,
+    received,
+    rows,
+)
+
+from tillroll.errors import Replaced, StoreUnavailable
+from tillroll.log.memory import MemoryLog
+from tillroll.projection.fold import Folded, Folder
+from tillroll.services.projector import projector as projecting
+from tillroll.services.projector.projector import Projector
+from tillroll.store.postgres import PostgresStore, Writer
+
+
+class Hold:
+    """Stands in for Folder.fold: holds it up, or has it fail, as told."""
+
+    def __init__(self) -> None:
+        self.open, self.begun, self.fails = threading.Event(), threading.Semaphore(0), list[Exception]()
+        self.open.set()
+        self.fold, self.alone = Folder.fold, threading.Lock()
+
+    def __call__(self, *given: Any) -> Folded:
+        assert self.alone.acquire(blocking=False), "handlers run one at a time"
+        try:
+            self.begun.release()
+            assert self.open.wait(10)
+            if self.fails:
+                raise self.fails.pop(0)
+            return self.fold(*given)
+        finally:
+            self.alone.release()
+
+
+@pytest.fixture
+def hold(monkeypatch: pytest.MonkeyPatch) -> Hold:
+    hold = Hold()
+    monkeypatch.setattr(projecting, "FEW", 1)  # whatever is read, there is more to come
+
+    def fold(*given: Any) -> Folded:
+        return hold(*given)
+
+    monkeypatch.setattr(Folder, "fold", fold)
+    return hold
+
+
+@pytest.fixture
+def gate(monkeypatch: pytest.MonkeyPatch) -> Gate:
+    gate = Gate()
+    gate.open.set()
+
+    def commit(*given: Any) -> None:
+        gate(*given)
+
+    monkeypatch.setattr(Writer, "commit", commit)
+    return gate
+
+
+@pytest.fixture
+def log() -> MemoryLog:
+    log = MemoryLog()
+    log.create_topics(CONTRACT.topics.values())
+    return log
+
+
+@pytest.fixture
+def one(log: MemoryLog, store: PostgresStore, hold: Hold, gate: Gate) -> Iterator[Projector]:
+    one = Projector(Moved, log, store, CONTRACT, commit_bytes=1)
+    yield one
+    hold.open.set()
+    one.close()
+
+
+def step_until_begun(one: Projector, hold: Hold) -> None:
+    """Step until events are being folded."""
+    for _ in range(100):
+        assert one.step(0.01).events == 0
+        if hold.begun.acquire(timeout=0.01):
+            return
+    raise AssertionError("nothing was read")
+
+
+def steps(one: Projector) -> None:
+    for _ in range(50):
+        one.step(0.01)
+
+
+def test_steps_go_on_meanwhile(one: Projector, log: MemoryLog, store: PostgresStore, hold: Hold) -> None:
+    hold.open.clear()
+    publish(log, received(1))
+    step_until_begun(one, hold)
+    assert [one.step(0.01).events for _ in range(3)] == [0, 0, 0]
+    publish(log, received(10))
+    hold.open.set()
+    finish(one, log)
+    assert rows(store) == {"a": 11}
+
+
+def test_both_go_on_while_the_store_takes_in(
+    one: Projector, log: MemoryLog, store: PostgresStore, hold: Hold, gate: Gate
+) -> None:
+    gate.open.clear()
+    publish(log, received(1))
+    step_until_begun(one, hold)
+    one._gather()
+    assert one._commit_beside().events == 0
+    publish(log, received(10))
+    step_until_begun(one, hold)
+    assert rows(store) == {}
+    gate.open.set()
+    finish(one, log)
+    assert rows(store) == {"a": 11}
+
+
+def test_closing_waits_for_it(one: Projector, log: MemoryLog, store: PostgresStore, hold: Hold) -> None:
+    hold.open.clear()
+    publish(log, received(1))
+    step_until_begun(one, hold)
+    threading.Timer(0.2, hold.open.set).start()
+    one.close()
+    assert rows(store) == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    "error", [StoreUnavailable("down"), RuntimeError("odd")], ids=lambda e: type(e).__name__
+)
+def test_where_it_fails_the_same_events_are_read_again(
+    one: Projector, log: MemoryLog, store: PostgresStore, hold: Hold, error: Exception
+) -> None:
+    hold.fails = [error]
+    publish(log, received(1))
+    step_until_begun(one, hold)
+    publish(log, received(10))
+    with pytest.raises(type(error), match=str(error)):
+        steps(one)
+    finish(one, log)
+    assert rows(store) == {"a": 11}
+
+
+@pytest.mark.parametrize(
+    "error",
+    [StoreUnavailable("down"), Replaced("by another"), RuntimeError("odd"), None],
+    ids=["unavailable", "replaced", "odd", "unstorable"],
+)
+def test_a_commit_fails_while_later_events_are_folded(
+    one: Projector, log: MemoryLog, store: PostgresStore, hold: Hold, gate: Gate, error: Exception | None
+) -> None:
+    """One is being committed, two is pending, three is being folded."""
+    gate.open.clear()
+    gate.fails = [error]
+    publish(log, received(1), *([received(5, BAD)] if error is None else []))
+    step_until_begun(one, hold)
+    publish(log, received(10))
+    step_until_begun(one, hold)
+    assert gate.tried.acquire(timeout=10)
+    hold.open.clear()
+    publish(log, received(100))
+    threading.Timer(0.2, gate.open.set).start()
+    threading.Timer(0.5, hold.open.set).start()
+    with suppress(StoreUnavailable, RuntimeError):
+        steps(one)
+    finish(one, log)
+    assert rows(store) == {"a": 111}
+    assert len(letters(store)) == (error is None)
