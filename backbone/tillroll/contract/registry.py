@@ -89,7 +89,8 @@ class EventSchema:
     def fingerprint(self) -> bytes:
         """CRC-64-AVRO, 8 bytes little endian, as single-object encoding has it after 0xC3 0x01.
 
-        That of the pin while the schema is what was pinned: fastavro takes half a millisecond for one, a contract has dozens.
+        That of the pin while the schema is what was pinned: fastavro takes half a millisecond for one, and a
+        contract has dozens.
         """
         pinned = self.digest == self.pin.digest
         return bytes.fromhex(self.pin.fingerprint if pinned else fingerprint_of(self.avro))

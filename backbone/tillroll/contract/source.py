@@ -110,7 +110,9 @@ def read_pins(directory: Path) -> dict[tuple[str, int], Pin]:
         for version, told in versions.items() if isinstance(versions, dict) else [("?", None)]:
             number = _VERSION.fullmatch(version)
             if number is None or not isinstance(told, dict) or not _is_pin(told):
-                raise ContractError(f"{path}: {record}.{version} is not v<N> = {{ id, fingerprint, digest }}")
+                raise ContractError(
+                    f"{path}: {record}.{version} is not v<N> = {{ id, fingerprint (16 hex digits), digest }}"
+                )
             pin = pins[record, int(number[1])] = Pin(**told)
             if not 1 <= pin.id < 1 << 31:
                 raise ContractError(

@@ -70,8 +70,9 @@ def scan(
 ) -> Iterator[Chunk]:
     """The events of these types in the slice, partition after partition; voids of any event with them.
 
-    ranges: where to read, see `bounded`. only: a value is decoded if it holds all the bytes of one of these, or is a void (what it names is encoded
-    once more); batches without any such bytes are passed over unread. Raises what the log raises.
+    slice_: its times; ranges: its offsets, see `bounded`. only: a value is decoded if it holds all the bytes of one of
+    these, or is a void (what it names is encoded once more); batches without any such bytes are passed over unread.
+    Raises what the log raises.
     """
     wanted = {*records, VOID}
     sought = None if only is None else _Sought(contract, only)

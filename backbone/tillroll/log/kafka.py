@@ -167,7 +167,9 @@ class KafkaLog:
     def read(self, origin: TopicPartition, offset: int, max_bytes: int = POLL_BYTES) -> Sequence[Batch]:
         """See EventLog.read. A batch may hold no record: it takes the reader past markers and aborted ones."""
         with self._reading:
-            if not 0 <= offset < self._ends.get(origin, 0):  # an end that was seen has only moved on since
+            if (
+                not 0 <= offset < self._ends.get(origin, 0)
+            ):  # an end that was seen has moved on since, or events are lost
                 end = self.end_offset(origin)
                 if not 0 <= offset <= end:
                     raise self._out_of_range(origin, offset)
@@ -180,6 +182,10 @@ class KafkaLog:
                     return reader.poll_until(self._timeout, max_bytes)
                 except errors.OffsetOutOfRangeError:
                     raise self._out_of_range(origin, offset) from None
+                except errors.KafkaTimeoutError:
+                    if self.end_offset(origin) == offset:
+                        return []
+                    raise
 
     def start_offset(self, origin: TopicPartition) -> int:
         """See EventLog.start_offset."""

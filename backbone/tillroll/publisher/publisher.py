@@ -76,7 +76,8 @@ class Publisher:
     def publish_frame(self, record: str, events: pl.DataFrame) -> Published:
         """Append every row of `events`, a frame with the columns of the newest version of `record`.
 
-        In each partition in the order of the frame, several partitions at once. Raises UsageError for corrections,
+        In each partition in the order of the frame, several partitions at once: of rows of one event_id that go to two of them
+        either may come first. An interrupt is heard when the appends under way have ended. Raises UsageError for corrections,
         ContractError for a record that is not there, and MalformedEvent, naming the first row, for an event_id that is
         no UUID in canonical form; then nothing was appended. Raises what EventLog.append does; then some of it may be.
         """

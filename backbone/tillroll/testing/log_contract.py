@@ -224,19 +224,33 @@ class LogContract:
 
     @pytest.mark.parametrize("size", [20, 600])
     def test_several_threads_append_at_once(self, log: EventLog, size: int) -> None:
-        topic = self.new_topic(log, 4)
-        given = {TopicPartition(topic, n): [numbered(size) for _ in range(3)] for n in range(4)}
+        """Two on each of two partitions."""
+        topic = self.new_topic(log, 2)
+        given = [(TopicPartition(topic, n % 2), [numbered(size) for _ in range(3)]) for n in range(4)]
 
-        def append(origin: TopicPartition) -> list[list[Appended]]:
-            return [log.append(*origin, part) for part in given[origin]]
+        def append(at: int) -> list[Appended]:
+            origin, parts = given[at]
+            return [answer for part in parts for answer in log.append(*origin, part)]
 
         with ThreadPoolExecutor(len(given)) as pool:
-            answers = list(pool.map(append, given))
-        for origin, parts, told in zip(given, given.values(), answers, strict=True):
-            values = [record.value for part in parts for record in part]
-            assert [row[2] for row in read_all(log, origin)] == values
-            places = [answer.position.offset for part in told for answer in part]
-            assert places == list(range(3 * size))
+            answers = list(pool.map(append, range(len(given))))
+        wanted: dict[TopicPartition, dict[int, bytes | None]] = {}
+        for (origin, parts), told in zip(given, answers, strict=True):
+            records = [record for part in parts for record in part]
+            places = wanted.setdefault(origin, {})
+            places |= {a.position.offset: r.value for a, r in zip(told, records, strict=True)}
+        for origin, places in wanted.items():
+            assert places == {row[0]: row[2] for row in read_all(log, origin)}
+            assert len(places) == 6 * size
+
+    def test_of_equal_ids_that_threads_append_at_once_one_is_new(self, log: EventLog) -> None:
+        topic, records = self.new_topic(log, 4), numbered(500)
+        with ThreadPoolExecutor(4) as pool:
+            answers = list(pool.map(lambda n: log.append(topic, n, records), range(4)))
+        wanted = [False, True, True, True] if self.settling(log) else [False] * 4
+        assert all(
+            sorted(each.duplicate for each in of_one) == wanted for of_one in zip(*answers, strict=True)
+        )
 
     def test_ends_are_those_of_the_partition(self, log: EventLog, topic: str) -> None:
         origins = [TopicPartition(topic, 0), TopicPartition(topic, 1)]

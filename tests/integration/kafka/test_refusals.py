@@ -68,6 +68,15 @@ def test_offsets_that_retention_has_taken_are_refused(log: KafkaLog, shortened: 
     assert sum(batch.count for batch in log.read(shortened, 6)) == 4
 
 
+def test_an_end_that_was_seen_and_holds_no_more_is_asked_for_again(kafka_address: str, topic: str) -> None:
+    """As after a topic was made anew: the events between are lost, and nothing comes."""
+    hasty, origin = KafkaLog(kafka_address, timeout=2.0), TopicPartition(topic, 0)
+    hasty.append(topic, 0, [record("kept")])
+    hasty._ends[origin] = 9
+    assert hasty.read(origin, 1) == []
+    hasty.close()
+
+
 def test_a_member_is_told_what_is_missing(log: KafkaLog, shortened: TopicPartition) -> None:
     member = Member(log, [shortened.topic], f"group-{uuid.uuid4()}", {shortened: 3})
     with pytest.raises(PositionOutOfRange, match="holds offsets 6 to 10, not 3"):

@@ -27,9 +27,10 @@ def put(log: EventLog, partition: int, *events: Event) -> list[Position]:
 def admit(admitter: Admitter) -> int:
     """Step until there is nothing left to judge; how many records were judged."""
     judged, quiet = 0, 0
-    while (
-        quiet < 2 and (step := admitter.step(0.0)) is not None
-    ):  # what goes on beside a step is told by the next
+    while quiet < 2:  # what goes on beside a step is told by the next
+        step = admitter.step(0.0)
+        if step is None:
+            break
         judged += step
         quiet = 0 if step else quiet + 1
     return judged

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import polars as pl
 import pytest
@@ -45,6 +46,7 @@ def _what_waits_for_admission(request: pytest.FixtureRequest, monkeypatch: pytes
     monkeypatch.setattr(admission, "FEW_ROWS", little - 1)
     if request.param == "beside":
         monkeypatch.setattr(admitting, "FEW", 1)
+        monkeypatch.setattr(projecting, "FEW", 1)
 
 
 @pytest.fixture
@@ -204,6 +206,24 @@ def test_a_restart_goes_on_where_it_stopped(unsettled: UnsettledLog, store: Post
         assert admit(admitter) == 2
         admitter.close()
     assert skipped(store) == {place for place in places[2:] if place.offset % 2 == 0}
+
+
+def test_whatever_fails_what_was_read_is_judged_again(
+    unsettled: UnsettledLog, store: PostgresStore, admitter: Admitter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, settle = received(), AdmissionTable.settle
+
+    def odd(*given: Any) -> int:
+        monkeypatch.setattr(AdmissionTable, "settle", settle)
+        raise RuntimeError("odd")
+
+    monkeypatch.setattr(AdmissionTable, "settle", odd)
+    put(unsettled, 0, one, received())
+    with pytest.raises(RuntimeError, match="odd"):
+        admit(admitter)
+    again = put(unsettled, 1, one)
+    assert admit(admitter) == 3
+    assert skipped(store) == set(again)
 
 
 def test_who_lost_the_office_unawares_admits_nothing(unsettled: UnsettledLog, store: PostgresStore) -> None:

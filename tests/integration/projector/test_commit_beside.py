@@ -112,7 +112,7 @@ def fold(one: Projector) -> None:
 def commit_begun(one: Projector, gate: Gate) -> None:
     """Fold what is there, and have its commit on its way."""
     fold(one)
-    assert one._commit_beside().events == 0
+    one._commit_beside()
     assert gate.tried.acquire(timeout=10)
 
 

@@ -19,6 +19,7 @@ from tests.integration.projector.test_commit_beside import (
 )
 
 from tillroll.errors import Replaced, StoreUnavailable
+from tillroll.log import extent
 from tillroll.log.memory import MemoryLog
 from tillroll.projection.fold import Folded, Folder
 from tillroll.services.projector import projector as projecting
@@ -117,7 +118,7 @@ def test_both_go_on_while_the_store_takes_in(
     publish(log, received(1))
     step_until_begun(one, hold)
     one._gather()
-    assert one._commit_beside().events == 0
+    one._commit_beside()
     publish(log, received(10))
     step_until_begun(one, hold)
     assert rows(store) == {}
@@ -135,20 +136,69 @@ def test_closing_waits_for_it(one: Projector, log: MemoryLog, store: PostgresSto
     assert rows(store) == {"a": 1}
 
 
+@pytest.mark.parametrize("few", [1, 5_000], ids=["beside", "at once"])
 @pytest.mark.parametrize(
     "error", [StoreUnavailable("down"), RuntimeError("odd")], ids=lambda e: type(e).__name__
 )
 def test_where_it_fails_the_same_events_are_read_again(
-    one: Projector, log: MemoryLog, store: PostgresStore, hold: Hold, error: Exception
+    one: Projector,
+    log: MemoryLog,
+    store: PostgresStore,
+    hold: Hold,
+    error: Exception,
+    few: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(projecting, "FEW", few)
     hold.fails = [error]
     publish(log, received(1))
-    step_until_begun(one, hold)
-    publish(log, received(10))
     with pytest.raises(type(error), match=str(error)):
         steps(one)
+    publish(log, received(10))
     finish(one, log)
     assert rows(store) == {"a": 11}
+
+
+@pytest.mark.parametrize(
+    "error", [StoreUnavailable("down"), RuntimeError("odd")], ids=lambda e: type(e).__name__
+)
+def test_where_it_fails_beside_a_commit_that_stands_only_what_came_after_is_read_again(
+    one: Projector, log: MemoryLog, store: PostgresStore, hold: Hold, gate: Gate, error: Exception
+) -> None:
+    gate.open.clear()
+    publish(log, received(1))
+    step_until_begun(one, hold)
+    one._gather()
+    one._commit_beside()
+    hold.fails = [error]
+    publish(log, received(10))
+    step_until_begun(one, hold)
+    threading.Timer(0.2, gate.open.set).start()
+    with pytest.raises(type(error), match=str(error)):
+        steps(one)
+    publish(log, received(100))
+    finish(one, log)
+    assert rows(store) == {"a": 111}
+
+
+def test_what_had_reached_its_limit_is_read_again_too(
+    log: MemoryLog, store: PostgresStore, hold: Hold, gate: Gate
+) -> None:
+    """One is being committed, with a value that cannot be stored, while the last of what is to be read is read."""
+    limit = dict.fromkeys(extent.origins(log, ["stock"]), 2)
+    one = Projector(Moved, log, store, CONTRACT, commit_bytes=1, limit=limit)
+    gate.open.clear()
+    publish(log, received(1), received(5, BAD))
+    step_until_begun(one, hold)
+    one._gather()
+    one._commit_beside()
+    publish(log, received(10), received(100))
+    step_until_begun(one, hold)
+    gate.open.set()
+    steps(one)
+    one.close()
+    assert rows(store) == {"a": 11}
+    assert len(letters(store)) == 1
 
 
 @pytest.mark.parametrize(

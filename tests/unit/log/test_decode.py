@@ -13,7 +13,7 @@ from tillroll.contract.avro_writer import writer
 from tillroll.contract.frames import frame_schema
 from tillroll.contract.registry import SINGLE_OBJECT, EventSchema, load_contract
 from tillroll.contract.wire import encode
-from tillroll.log import decode
+from tillroll.log import columns, decode
 from tillroll.log.decode import PLACE, Decoded, decode_batches, decode_records
 from tillroll.log.encode import encode_records, varint
 from tillroll.log.port import Batch
@@ -100,6 +100,17 @@ def test_plain_values_go_the_native_way(monkeypatch: pytest.MonkeyPatch) -> None
 
     monkeypatch.setattr(decode, "decode", refuse)
     assert len(decoded(encoded(PLACED, 200), NATIVE).frames["OrderPlaced"]) == 200
+
+
+@pytest.mark.parametrize("size", [1, 2, 199])
+def test_many_values_are_encoded_by_two_threads_in_their_order(
+    monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    values = pl.Series(encoded(PLACED, size), dtype=pl.Binary).bin.slice(5)
+    monkeypatch.setattr(columns, "MANY", 1)
+    frame, whole = columns.from_values(PLACED, values)
+    assert whole.all()
+    assert columns.to_values(PLACED, frame).to_list() == values.to_list()
 
 
 def test_few_values_are_not_worth_a_native_call(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 import polars as pl
 
 from tillroll.contract.registry import Contract
-from tillroll.errors import PositionOutOfRange, Replaced, TillrollError
+from tillroll.errors import PositionOutOfRange
 from tillroll.log import extent
 from tillroll.log.ids import event_ids
 from tillroll.log.port import Batch, EventLog, Position, Subscription, TopicPartition
@@ -58,13 +58,13 @@ class Admitter:
             if sum(batch.count for batch in batches) < FEW:
                 return before + self._settle(candidates, batches)
             self._settling = self._beside.submit(self._settle, candidates, batches)
-        except (Replaced, TillrollError):
+        except BaseException:  # whatever it was, what was read since is to be read again
             self.close()
             raise
         return before
 
     def close(self) -> None:
-        """Give up the office, when what is being settled is."""
+        """Give up the office, once what is being settled is settled."""
         self._wait()
         self._settling = None
         if self._subscription is not None:
@@ -90,6 +90,7 @@ class Admitter:
 
     def _settled(self) -> int:
         """How many records were judged beside us. Raises what that raised."""
+        self._wait()  # interrupted here, it is still known of
         settling, self._settling = self._settling, None
         return settling.result() if settling is not None else 0
 

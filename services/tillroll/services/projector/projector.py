@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 import polars as pl
 
 from tillroll.contract.registry import Contract
-from tillroll.errors import PositionOutOfRange, Replaced, TillrollError
+from tillroll.errors import PositionOutOfRange, Replaced
 from tillroll.log import extent
 from tillroll.log.decode import Decoded, decode_records
 from tillroll.log.port import Batch, EventLog, Positions, Subscription, TopicPartition
@@ -32,7 +32,7 @@ __all__ = ["Progress", "Projector"]
 # A commit costs one write per key it touches, so catching up pays off with big ones: as big as memory allows, where
 # contributions are held and the batches they stem from. When there is little to read they come as soon as there is
 # nothing more to wait for.
-COMMIT_BYTES = 224 << 20
+COMMIT_BYTES = 192 << 20
 COPIES = 14  # of contributions on their way to the store (put together, reduced, made storable, sorted), two commits at a time
 COMMIT_EVENTS = 1_000_000  # answer.SUMMABLE counts on it
 COMMIT_SECONDS = 2.0
@@ -119,6 +119,7 @@ class Projector:
         self._folding: _Folding | None = None
         self._pending = _Pending()
         self._written: _Written | None = None
+        self._stood = Progress()  # and was not told of so far
         self._beside = ThreadPoolExecutor(2, "tillroll-beside")  # one folds, one commits
         self._commit_bytes, self._limit, self._most = commit_bytes, limit, most
         store.install(projection)
@@ -128,7 +129,7 @@ class Projector:
         )
 
     def step(self, timeout: float = 1.0) -> Progress:
-        """Read for at most about `timeout` seconds, fold, and commit when it is worth it; what was committed meanwhile.
+        """Read for at most about `timeout` seconds, fold, and commit when it is worth it; what stands and was not told of before.
 
         Raises what the log and the store raise; after Unavailable a step may simply be tried again.
         """
@@ -136,19 +137,19 @@ class Projector:
             batches = self._at_most(self._within_limit(self._cut(self._poll(timeout))))
             if batches:
                 self._take(batches)
-            elif self._folding is not None and not self._folding.folded.done():
-                return Progress()  # more may have come by the time it is folded
-            if self._are_few(batches):
-                return self._commit()
-            if self._is_due():
-                return self._commit_beside()
-        return Progress()
+            if not batches and self._is_folding():
+                pass  # more may have come by the time it is folded
+            elif self._are_few(batches):
+                self._commit()
+            elif self._is_due():
+                self._commit_beside()
+        return self._tell()
 
     def flush(self) -> Progress:
         """Commit what is folded, due or not. Raises as `step` does."""
         with self._starting_over():
-            return self._commit()
-        return Progress()
+            self._commit()
+        return self._tell()
 
     @contextmanager
     def _starting_over(self) -> Iterator[None]:
@@ -158,10 +159,14 @@ class Projector:
         except Replaced:
             self._settle_quietly()
             self._start_over(self._claim(self._subscription.assignment()))
-        except TillrollError:
+        except BaseException:  # whatever it was: what was read lies behind us, and is not folded
             self._settle_quietly()
             self._start_over(self._claims)
             raise
+
+    def _tell(self) -> Progress:
+        told, self._stood = self._stood, Progress()
+        return told
 
     def lag(self, ends: Mapping[TopicPartition, int]) -> int:
         """How many offsets all members of the group together are short of `ends`."""
@@ -214,10 +219,11 @@ class Projector:
         """
         self._drop()
         self._pending = _Pending()
-        self._subscription.resume(self._held_back)
+        held = self._subscription.assignment()
+        self._subscription.resume(held)  # what is beyond the limit, or not admitted, is paused once more
         self._held_back.clear()
         self._parked.clear()
-        for origin in self._subscription.assignment() & claims.keys():
+        for origin in held & claims.keys():
             self._subscription.seek(origin, claims[origin].next_offset)
 
     def _taken_back(self, event_ids: Collection[str]) -> set[str]:
@@ -305,7 +311,7 @@ class Projector:
         return sum(batch.count for batch in batches) < FEW or self._most is not None
 
     def _take(self, batches: list[Batch]) -> None:
-        """Fold these, if they are not few beside the reading of the next."""
+        """Fold these: few at once, many beside the next reading."""
         records = self._records(batches, self._skipped)  # while those before are being folded
         self._gather()
         if self._are_few(batches):
@@ -317,17 +323,15 @@ class Projector:
     def _fold(self, records: pl.DataFrame, batches: list[Batch]) -> Folded:
         return self._folder.fold(self._decoded(records, batches), batches)
 
+    def _is_folding(self) -> bool:
+        return self._folding is not None and not self._folding.folded.done()
+
     def _gather(self) -> None:
-        """Wait for what is being folded, if anything is; then it is pending. Where that fails, all of it is read again."""
-        folding, self._folding = self._folding, None
-        if folding is None:
-            return
-        try:
-            folded = folding.folded.result()
-        except BaseException:
-            self._start_over(self._claims)
-            raise
-        self._keep(folding.records, folding.batches, folded)
+        """Wait for what is being folded, if anything is; then it is pending."""
+        if self._folding is not None:
+            wait([self._folding.folded])  # interrupted here, it is still known of
+            folding, self._folding = self._folding, None
+            self._keep(folding.records, folding.batches, folding.folded.result())
 
     def _drop(self) -> None:
         """Wait for what is being folded, and forget it."""
@@ -336,11 +340,11 @@ class Projector:
             self._folding = None
 
     def _keep(self, records: pl.DataFrame, batches: list[Batch], folded: Folded) -> None:
-        """Until it is time to commit."""
-        pending = self._pending
+        """Add it to what is pending, whose ends move with it."""
+        pending, read = self._pending, _counted(records, batches)
         pending.since = pending.since or time.monotonic()
         pending.parts.append(folded)
-        pending.read.update(_counted(records, batches))
+        pending.read.update(read)
         pending.taken |= folded.taken_back
         pending.batches += batches
         pending.events += sum(_count(batch) for batch in batches)
@@ -367,42 +371,43 @@ class Projector:
         much = pending.size >= self._commit_bytes or pending.events >= COMMIT_EVENTS
         return much or time.monotonic() - pending.since > COMMIT_SECONDS
 
-    def _commit(self) -> Progress:
+    def _commit(self) -> None:
         """Commit what is folded and wait until it stands."""
         self._gather()
-        before, pending = self._settle(), self._pending
+        self._settle()
+        pending = self._pending
         if not pending.ends:
-            return before
+            return
         try:
             folded = self._write(pending, self._claims)
         except Unstorable:
             folded = self._write_storable(pending)
         self._pending = _Pending()
-        return before + self._stands(pending, folded)
+        self._stands(pending, folded)
 
-    def _commit_beside(self) -> Progress:
+    def _commit_beside(self) -> None:
         """Have what is folded committed while more is read and folded; one commit at a time is on its way."""
-        before = self._settle()
+        self._settle()
         if self._pending.ends:
             pending, self._pending = self._pending, _Pending()
             self._written = _Written(pending, self._beside.submit(self._write, pending, dict(self._claims)))
-        return before
 
-    def _settle(self) -> Progress:
+    def _settle(self) -> None:
         """Wait for the commit that is on its way, if one is.
 
         Where it fails, what was folded since is dropped too and read again: it comes after what does not stand. Also
         where it met a value that cannot be stored, since it may build on what is a dead letter now.
         """
         if self._written is None:
-            return Progress()
+            return
+        wait([self._written.folded])  # interrupted here, it is still known of
         written, self._written = self._written, None
         try:
-            return self._stands(written.pending, written.folded.result())
+            self._stands(written.pending, written.folded.result())
         except Unstorable:
             self._drop()
             try:
-                return self._stands(written.pending, self._write_storable(written.pending))
+                self._stands(written.pending, self._write_storable(written.pending))
             finally:
                 self._start_over(self._claims)
         except BaseException:
@@ -411,7 +416,7 @@ class Projector:
 
     def _settle_quietly(self) -> None:
         """The same where something failed already: all that counts is where we stand."""
-        with suppress(TillrollError):
+        with suppress(Exception):
             self._settle()
 
     def _write(self, pending: _Pending, claims: Mapping[TopicPartition, Claim]) -> Folded:
@@ -427,11 +432,11 @@ class Projector:
         self._writer.commit(folded, self._claims, pending.ends, pending.read)
         return folded
 
-    def _stands(self, pending: _Pending, folded: Folded) -> Progress:
+    def _stands(self, pending: _Pending, folded: Folded) -> None:
         """It is committed: go on from there."""
         for origin, end in pending.ends.items():
             self._claims[origin] = Claim(end, self._claims[origin].epoch)
-        return Progress(pending.events, len(folded.failures))
+        self._stood += Progress(pending.events, len(folded.failures))
 
     def _without_unstorable(self, pending: _Pending) -> Folded:
         """Fold again, leaving out the events whose values the store cannot hold, found by halving."""
