@@ -445,12 +445,12 @@ class _Member(kafka.ConsumerRebalanceListener):  # type: ignore[misc]
         self._consumer.resume(*(kafka.TopicPartition(*origin) for origin in mine))
 
     def assignment(self) -> frozenset[TopicPartition]:
-        """See Subscription.assignment."""
-        return frozenset(self._reader.reached)
+        """See Subscription.assignment; not what kafka-python has lost, though that is still to be handed over."""
+        return frozenset(self._reader.reached.keys() - self._reader.lost)
 
     def close(self) -> None:
         """See Subscription.close."""
-        held = self.assignment()
+        held = frozenset(self._reader.reached)
         self._forget(held)
         try:
             if held:

@@ -68,6 +68,17 @@ def test_offsets_that_retention_has_taken_are_refused(log: KafkaLog, shortened: 
     assert sum(batch.count for batch in log.read(shortened, 6)) == 4
 
 
+def test_what_was_lost_is_not_held_any_more(log: KafkaLog, topic: str) -> None:
+    """Though nobody was told so far; to pause, to resume or to seek there would be refused."""
+    origin = TopicPartition(topic, 0)
+    member = Member(log, [topic], f"group-{uuid.uuid4()}")
+    until(lambda: member.assignment == {origin}, [member], "assigned")
+    member.subscription._reader.lost.add(origin)  # type: ignore[attr-defined]
+    assert member.assignment == set()
+    member.subscription.close()
+    assert member.revoked == {origin}
+
+
 def test_an_end_that_was_seen_and_holds_no_more_is_asked_for_again(kafka_address: str, topic: str) -> None:
     """As after a topic was made anew: the events between are lost, and nothing comes."""
     hasty, origin = KafkaLog(kafka_address, timeout=2.0), TopicPartition(topic, 0)

@@ -18,7 +18,7 @@ from tests.integration.projector.admission import (
 )
 
 from tillroll.contract.wire import encode
-from tillroll.errors import Replaced
+from tillroll.errors import LogUnavailable, Replaced
 from tillroll.events import Event, StockReceived, to_wire
 from tillroll.log import group
 from tillroll.log.port import EventLog, Position, Record
@@ -224,6 +224,20 @@ def test_whatever_fails_what_was_read_is_judged_again(
     again = put(unsettled, 1, one)
     assert admit(admitter) == 3
     assert skipped(store) == set(again)
+
+
+def test_an_office_that_cannot_be_taken_up_is_given_up_again(
+    unsettled: UnsettledLog, store: PostgresStore, admitter: Admitter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(unsettled, 0, received())
+    with monkeypatch.context() as down, pytest.raises(LogUnavailable):
+        down.setattr(UnsettledLog, "subscribe", unavailable)
+        admitter.step(0)
+    assert admit(admitter) == 1
+
+
+def unavailable(*given: Any) -> None:
+    raise LogUnavailable("down")
 
 
 def test_who_lost_the_office_unawares_admits_nothing(unsettled: UnsettledLog, store: PostgresStore) -> None:

@@ -48,10 +48,10 @@ class Admitter:
 
         None where another process holds the office. Many are judged beside the next step, which tells of them.
         """
-        if self._subscription is None and not self._lead():
-            return None
-        assert self._subscription is not None
         try:
+            if self._subscription is None and not self._lead():
+                return None
+            assert self._subscription is not None
             batches = self._subscription.poll(timeout if self._settling is None else min(timeout, MOMENT))
             candidates = self._candidates(batches) if batches else CANDIDATES.to_frame()
             before = self._settled()
@@ -67,10 +67,12 @@ class Admitter:
         """Give up the office, once what is being settled is settled."""
         self._wait()
         self._settling = None
-        if self._subscription is not None:
-            self._subscription.close()
-            self._subscription = None
-        self._table.close()
+        subscription, self._subscription = self._subscription, None
+        try:
+            if subscription is not None:
+                subscription.close()
+        finally:
+            self._table.close()
 
     def _lead(self) -> bool:
         if not self._table.lead(extent.origins(self._log, self._topics), self._log.start_offsets):
