@@ -127,6 +127,20 @@ def test_both_go_on_while_the_store_takes_in(
     assert rows(store) == {"a": 11}
 
 
+def test_where_contributions_are_bulky_it_does_not(
+    one: Projector, log: MemoryLog, hold: Hold, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(projecting, "BULKY", 0.0)
+    one._commit_bytes = 10**9
+    publish(log, received(1))
+    step_until_begun(one, hold)
+    one._gather()
+    publish(log, received(10))
+    step_until_begun(one, hold)
+    assert one._folding is None
+    assert one._pending.events == 2
+
+
 def test_closing_waits_for_it(one: Projector, log: MemoryLog, store: PostgresStore, hold: Hold) -> None:
     hold.open.clear()
     publish(log, received(1))

@@ -19,6 +19,7 @@ from tillroll.contract.registry import Contract
 from tillroll.errors import PositionOutOfRange, Replaced
 from tillroll.log import extent
 from tillroll.log.decode import Decoded, decode_records
+from tillroll.log.group import POLL_BYTES
 from tillroll.log.port import Batch, EventLog, Positions, Subscription, TopicPartition
 from tillroll.log.records import read_records
 from tillroll.projection.declare import Projection
@@ -36,6 +37,9 @@ COMMIT_BYTES = 192 << 20
 COPIES = 14  # of contributions on their way to the store (put together, reduced, made storable, sorted), two commits at a time
 COMMIT_EVENTS = 1_000_000  # answer.SUMMABLE counts on it
 COMMIT_SECONDS = 2.0
+# Of the bytes of events: contributions that are more keep the store busier than us, and to fold beside would only fill memory. A
+# reading of such ones is a commit by itself.
+BULKY, BULKY_READ_BYTES = 0.5, 12 << 20
 FEW = 5_000  # records of one reading, below which whoever publishes is waiting to see them
 LEAST_BYTES, BYTES_AN_EVENT = 1 << 16, 256  # of a poll, where a step is not to take many events
 ADMISSION_SECONDS = 0.005  # between two looks at how far admission is
@@ -117,6 +121,7 @@ class Projector:
         self._parked: list[Batch] = []  # read, and not admitted yet
         self._skipped: Skipped = {}  # in what was read last
         self._folding: _Folding | None = None
+        self._bulky = False  # what came of any reading so far
         self._pending = _Pending()
         self._written: _Written | None = None
         self._stood = Progress()  # and was not told of so far
@@ -251,7 +256,7 @@ class Projector:
     def _poll(self, timeout: float) -> Sequence[Batch]:
         patience = self._patience(timeout)
         if self._most is None:
-            return self._subscription.poll(patience)
+            return self._subscription.poll(patience, BULKY_READ_BYTES if self._bulky else POLL_BYTES)
         return self._subscription.poll(patience, max(LEAST_BYTES, self._most * BYTES_AN_EVENT))
 
     def _cut(self, batches: Sequence[Batch]) -> list[Batch]:
@@ -311,10 +316,10 @@ class Projector:
         return sum(batch.count for batch in batches) < FEW or self._most is not None
 
     def _take(self, batches: list[Batch]) -> None:
-        """Fold these: few at once, many beside the next reading."""
+        """Fold these: few at once, many beside the next reading, unless what comes of them is as bulky as they are."""
         records = self._records(batches, self._skipped)  # while those before are being folded
         self._gather()
-        if self._are_few(batches):
+        if self._bulky or self._are_few(batches):
             self._keep(records, batches, self._fold(records, batches))
         else:
             folded = self._beside.submit(self._fold, records, batches)
@@ -342,13 +347,15 @@ class Projector:
     def _keep(self, records: pl.DataFrame, batches: list[Batch], folded: Folded) -> None:
         """Add it to what is pending, whose ends move with it."""
         pending, read = self._pending, _counted(records, batches)
+        bodies, contributions = sum(len(batch.body) for batch in batches), folded.size
+        self._bulky |= contributions > BULKY * bodies
         pending.since = pending.since or time.monotonic()
         pending.parts.append(folded)
         pending.read.update(read)
         pending.taken |= folded.taken_back
         pending.batches += batches
         pending.events += sum(_count(batch) for batch in batches)
-        pending.size += COPIES * folded.size + sum(len(batch.body) for batch in batches)
+        pending.size += COPIES * contributions + bodies
         for batch in batches:
             pending.ends[batch.origin] = batch.next_offset
 
