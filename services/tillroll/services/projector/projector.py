@@ -38,8 +38,9 @@ COPIES = 14  # of contributions on their way to the store (put together, reduced
 COMMIT_EVENTS = 1_000_000  # answer.SUMMABLE counts on it
 COMMIT_SECONDS = 2.0
 # Of the bytes of events: contributions that are more keep the store busier than us, and to fold beside would only fill memory. A
-# reading of such ones is a commit by itself.
-BULKY, BULKY_READ_BYTES = 0.5, 12 << 20
+# reading of such ones is a commit by itself. While it is not known, readings are small.
+BULKY = 0.5
+READ_BYTES = {None: 4 << 20, False: POLL_BYTES, True: 12 << 20}
 FEW = 5_000  # records of one reading, below which whoever publishes is waiting to see them
 LEAST_BYTES, BYTES_AN_EVENT = 1 << 16, 256  # of a poll, where a step is not to take many events
 ADMISSION_SECONDS = 0.005  # between two looks at how far admission is
@@ -121,7 +122,7 @@ class Projector:
         self._parked: list[Batch] = []  # read, and not admitted yet
         self._skipped: Skipped = {}  # in what was read last
         self._folding: _Folding | None = None
-        self._bulky = False  # what came of any reading so far
+        self._bulky: bool | None = None  # what came of any reading so far; None = there was none
         self._pending = _Pending()
         self._written: _Written | None = None
         self._stood = Progress()  # and was not told of so far
@@ -256,7 +257,7 @@ class Projector:
     def _poll(self, timeout: float) -> Sequence[Batch]:
         patience = self._patience(timeout)
         if self._most is None:
-            return self._subscription.poll(patience, BULKY_READ_BYTES if self._bulky else POLL_BYTES)
+            return self._subscription.poll(patience, READ_BYTES[self._bulky])
         return self._subscription.poll(patience, max(LEAST_BYTES, self._most * BYTES_AN_EVENT))
 
     def _cut(self, batches: Sequence[Batch]) -> list[Batch]:
@@ -348,7 +349,7 @@ class Projector:
         """Add it to what is pending, whose ends move with it."""
         pending, read = self._pending, _counted(records, batches)
         bodies, contributions = sum(len(batch.body) for batch in batches), folded.size
-        self._bulky |= contributions > BULKY * bodies
+        self._bulky = bool(self._bulky) or contributions > BULKY * bodies
         pending.since = pending.since or time.monotonic()
         pending.parts.append(folded)
         pending.read.update(read)
