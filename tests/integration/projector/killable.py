@@ -6,11 +6,14 @@ from tillroll.contract.registry import load_contract
 from tillroll.log import extent, group
 from tillroll.log.postgres import PostgresLog
 from tillroll.projection.registry import load_projections
+from tillroll.services.projector import projector as projecting
 from tillroll.services.projector.projector import Projector
 from tillroll.store.postgres import PostgresStore
 
 group.REFRESH_SECONDS = 0.05
-group.GroupReader.poll.__defaults__ = (int(sys.argv[3]),)  # bytes a step, so that there are many of them
+projecting.READ_BYTES = dict.fromkeys(
+    projecting.READ_BYTES, int(sys.argv[3])
+)  # a step, so that there are many of them
 
 
 def main() -> None:

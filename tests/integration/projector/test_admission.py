@@ -288,6 +288,7 @@ def test_projectors_stop_in_the_middle_of_a_batch_and_go_on_from_there(
     projector = Projector(StoreAvailability, unsettled, store, CONTRACT, commit_bytes=1)
     for _ in range(3):
         projector.step(0.01)
+    projector.flush()
     assert on_hand(store) == 4
     with store.connection() as connection:
         connection.execute(
@@ -309,6 +310,7 @@ def test_repeated_anywhere_in_any_partition_gives_the_rows_of_an_undisturbed_run
 ) -> None:
     """Admitters and projectors come and go while events are appended again and again, conflicts among them."""
     monkeypatch.setattr(group.GroupReader.poll, "__defaults__", (2_000,))
+    monkeypatch.setattr(projecting, "READ_BYTES", dict.fromkeys(projecting.READ_BYTES, 2_000))
     chance = random.Random(f"admission {seed}")
     history = generated_history(StoreAvailability, seed, 300)
     admitter = Admitter(unsettled, store, CONTRACT)
