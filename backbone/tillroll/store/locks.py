@@ -6,7 +6,7 @@ away, takes the lock for itself (`standing_still`). One at a time rebuilds or co
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import psycopg
 
@@ -90,7 +90,11 @@ def office(store: PostgresStore, name: str) -> Iterator[None]:
             raise UsageError(
                 f"another process rebuilds or compares {name} at this moment; see `tillroll replay status {name}`"
             )
-        yield
+        try:
+            yield
+        finally:  # free on return, while a server takes its time over a connection that ends
+            with suppress(psycopg.Error):
+                connection.execute("select pg_advisory_unlock(%s, hashtext(%s))", [OFFICE_LOCK, name])
     finally:
         connection.close()
 
