@@ -167,9 +167,8 @@ class KafkaLog:
     def read(self, origin: TopicPartition, offset: int, max_bytes: int = POLL_BYTES) -> Sequence[Batch]:
         """See EventLog.read. A batch may hold no record: it takes the reader past markers and aborted ones."""
         with self._reading:
-            if (
-                not 0 <= offset < self._ends.get(origin, 0)
-            ):  # an end that was seen has moved on since, or events are lost
+            # An end that was seen has moved on since, or events are lost: then nothing comes, and it is asked for again.
+            if not 0 <= offset < self._ends.get(origin, 0):
                 end = self.end_offset(origin)
                 if not 0 <= offset <= end:
                     raise self._out_of_range(origin, offset)

@@ -188,17 +188,7 @@ class PostgresLog:
             found = self._where_seen([record.event_id for records in fresh.values() for record in records])
             fresh = _without(fresh, found)
             seen |= found
-        new = {
-            origin: list(
-                map(
-                    Position,
-                    repeat(origin.topic),
-                    repeat(origin.partition),
-                    range(base, base + len(fresh[origin])),
-                )
-            )
-            for origin, base in bases.items()
-        }
+        new = {origin: _positions(origin, base, len(fresh[origin])) for origin, base in bases.items()}
         if all(len(records) == len(new.get(origin, ())) for origin, records in appends.items()):
             return {origin: list(map(Appended, new.get(origin, ()))) for origin in appends}
         return self._answers(appends, fresh, new, seen)
@@ -553,6 +543,11 @@ def _at_hand(origin: TopicPartition, rows: Sequence[tuple[Any, ...]], position: 
     """The batches of `rows` if that is all that comes from `position` on; otherwise none."""
     whole = len(rows) <= ROWS_AT_HAND and all(row[-1] is not None for row in rows)
     return [_batch(origin, row, position) for row in rows] if whole and rows[0][0] == position else []
+
+
+def _positions(origin: TopicPartition, base: int, count: int) -> list[Position]:
+    offsets = range(base, base + count)
+    return list(map(Position, repeat(origin.topic), repeat(origin.partition), offsets))
 
 
 def _first_of_each(

@@ -1,101 +1,49 @@
 """A commit goes on beside the reading for the next one: whatever becomes of it, every event counts once."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
-import polars as pl
 import pytest
+from tests.integration.projector.beside import (
+    BAD,
+    CONTRACT,
+    Gate,
+    Moved,
+    as_method,
+    finish,
+    letters,
+    publish,
+    received,
+    rows,
+)
 from tests.voids import void
 
-from tillroll.contract.registry import load_contract
 from tillroll.errors import Replaced, StoreUnavailable
 from tillroll.events import Event, StockReceived
-from tillroll.log import extent
-from tillroll.log.memory import MemoryLog
-from tillroll.projection import Frame, Key, Projection, Sum, on
-from tillroll.publisher import Publisher
+from tillroll.log.port import EventLog
 from tillroll.services.projector import projector as projecting
 from tillroll.services.projector.projector import Projector
 from tillroll.store.postgres import PostgresStore, Writer
 from tillroll.testing import event
 
-CONTRACT = load_contract()
-BAD = "bad"
-
-
-class Moved(Projection):
-    """Units by sku; one of them becomes a text that PostgreSQL cannot hold."""
-
-    sku: Key[str]
-    units: Sum[int]
-
-    @on(StockReceived)
-    def received(self, events: Frame) -> Frame:
-        """What came."""
-        sku = pl.when(pl.col("sku") == BAD).then(pl.lit("nul\x00")).otherwise("sku")
-        return events.select(sku=sku, units="quantity")
-
-
-class Gate:
-    """Stands in for Writer.commit: holds commits up, or has them fail, as told."""
-
-    def __init__(self) -> None:
-        self.open, self.tried = threading.Event(), threading.Semaphore(0)
-        self.fails: list[Exception | None] = []
-        self.commit: Callable[..., None] = Writer.commit
-
-    def __call__(self, *given: Any) -> None:
-        self.tried.release()
-        assert self.open.wait(10)
-        if self.fails and (error := self.fails.pop(0)) is not None:
-            raise error
-        self.commit(*given)
+pytestmark = pytest.mark.parametrize("log", ["memory"], indirect=True)
 
 
 @pytest.fixture
 def gate(monkeypatch: pytest.MonkeyPatch) -> Gate:
     gate = Gate()
     monkeypatch.setattr(projecting, "FEW", 1)  # whatever is read, there is more to come
-
-    def commit(*given: Any) -> None:
-        gate(*given)
-
-    monkeypatch.setattr(Writer, "commit", commit)
+    monkeypatch.setattr(Writer, "commit", as_method(gate))
     return gate
 
 
 @pytest.fixture
-def log() -> MemoryLog:
-    log = MemoryLog()
-    log.create_topics(CONTRACT.topics.values())
-    return log
-
-
-@pytest.fixture
-def one(log: MemoryLog, store: PostgresStore, gate: Gate) -> Iterator[Projector]:
+def one(log: EventLog, store: PostgresStore, gate: Gate) -> Iterator[Projector]:
     one = Projector(Moved, log, store, CONTRACT, commit_bytes=1)
     yield one
     gate.open.set()
     one.close()
-
-
-def publish(log: MemoryLog, *events: Event) -> None:
-    Publisher(log, CONTRACT).publish(events)
-
-
-def received(quantity: int = 1, sku: str = "a") -> StockReceived:
-    return event(StockReceived, sku=sku, location_id="s", quantity=quantity)
-
-
-def rows(store: PostgresStore) -> dict[str, int]:
-    with store.connection() as connection:
-        return dict(connection.execute("select sku, units from moved").fetchall())
-
-
-def letters(store: PostgresStore) -> list[str]:
-    with store.connection() as connection:
-        return [row[0] for row in connection.execute("select message from tillroll.dead_letters")]
 
 
 def fold(one: Projector) -> None:
@@ -116,7 +64,7 @@ def commit_begun(one: Projector, gate: Gate) -> None:
     assert gate.tried.acquire(timeout=10)
 
 
-def fold_one_more(one: Projector, log: MemoryLog, of: Event) -> None:
+def fold_one_more(one: Projector, log: EventLog, of: Event) -> None:
     """Publish an event and have it folded, while a commit is on its way."""
     publish(log, of)
     one._commit_bytes = 10**9
@@ -124,7 +72,7 @@ def fold_one_more(one: Projector, log: MemoryLog, of: Event) -> None:
 
 
 def test_reading_and_folding_go_on_while_the_store_takes_in(
-    one: Projector, log: MemoryLog, store: PostgresStore, gate: Gate
+    one: Projector, log: EventLog, store: PostgresStore, gate: Gate
 ) -> None:
     publish(log, received(1))
     commit_begun(one, gate)
@@ -136,7 +84,7 @@ def test_reading_and_folding_go_on_while_the_store_takes_in(
     assert one.flush().events == 0
 
 
-def test_closing_waits_for_it(one: Projector, log: MemoryLog, store: PostgresStore, gate: Gate) -> None:
+def test_closing_waits_for_it(one: Projector, log: EventLog, store: PostgresStore, gate: Gate) -> None:
     publish(log, received(1))
     commit_begun(one, gate)
     threading.Timer(0.2, gate.open.set).start()
@@ -151,7 +99,7 @@ def test_closing_waits_for_it(one: Projector, log: MemoryLog, store: PostgresSto
 )
 @pytest.mark.parametrize("how", ["flush", "step"])
 def test_after_one_that_failed_all_that_came_after_it_is_read_again(
-    one: Projector, log: MemoryLog, store: PostgresStore, gate: Gate, error: Exception, how: str
+    one: Projector, log: EventLog, store: PostgresStore, gate: Gate, error: Exception, how: str
 ) -> None:
     gate.fails = [error]
     publish(log, received(1))
@@ -169,7 +117,7 @@ def test_after_one_that_failed_all_that_came_after_it_is_read_again(
 
 
 def test_another_member_claims_in_between(
-    one: Projector, log: MemoryLog, store: PostgresStore, gate: Gate
+    one: Projector, log: EventLog, store: PostgresStore, gate: Gate
 ) -> None:
     publish(log, received(1))
     commit_begun(one, gate)
@@ -180,7 +128,7 @@ def test_another_member_claims_in_between(
     assert rows(store) == {"a": 11}
 
 
-def test_an_answer_that_is_lost(one: Projector, log: MemoryLog, store: PostgresStore, gate: Gate) -> None:
+def test_an_answer_that_is_lost(one: Projector, log: EventLog, store: PostgresStore, gate: Gate) -> None:
     """The commit stands, and we are told that it failed."""
     commit = gate.commit
 
@@ -201,7 +149,7 @@ def test_an_answer_that_is_lost(one: Projector, log: MemoryLog, store: PostgresS
 
 
 def test_what_cannot_be_stored_is_sifted_out_and_what_came_after_it_is_read_again(
-    one: Projector, log: MemoryLog, store: PostgresStore, gate: Gate
+    one: Projector, log: EventLog, store: PostgresStore, gate: Gate
 ) -> None:
     publish(log, received(1), received(2, BAD))
     commit_begun(one, gate)
@@ -219,7 +167,7 @@ def test_what_cannot_be_stored_is_sifted_out_and_what_came_after_it_is_read_agai
     ("beside", "dead"), [((), 0), ((received(5, BAD),), 1)], ids=["which stands", "which is made anew"]
 )
 def test_voids_see_what_is_on_its_way(
-    one: Projector, log: MemoryLog, store: PostgresStore, gate: Gate, beside: tuple[Event, ...], dead: int
+    one: Projector, log: EventLog, store: PostgresStore, gate: Gate, beside: tuple[Event, ...], dead: int
 ) -> None:
     """Of two voids of one event the first is in a commit on its way to the store while the second is folded."""
     three = received(3)
@@ -233,7 +181,7 @@ def test_voids_see_what_is_on_its_way(
 
 
 def test_voids_of_one_commit_that_is_taken_apart(
-    one: Projector, log: MemoryLog, store: PostgresStore, gate: Gate
+    one: Projector, log: EventLog, store: PostgresStore, gate: Gate
 ) -> None:
     """One void cannot be stored; of the others, folded apart from each other now, one takes back."""
     three, bad = received(3), received(5, BAD)
@@ -246,7 +194,7 @@ def test_voids_of_one_commit_that_is_taken_apart(
 
 
 def test_a_step_tells_of_the_commit_before(
-    one: Projector, log: MemoryLog, store: PostgresStore, gate: Gate
+    one: Projector, log: EventLog, store: PostgresStore, gate: Gate
 ) -> None:
     gate.open.set()
     publish(log, received(1))
@@ -257,44 +205,34 @@ def test_a_step_tells_of_the_commit_before(
     assert rows(store) == {"a": 11}
 
 
-def finish(one: Projector, log: MemoryLog) -> None:
-    ends = extent.ends(log, Moved.topics())
-    for _ in range(500):
-        if not one.lag(ends):
-            one.flush()
-            return
-        one.step(0.02)
-    raise AssertionError("it does not end")
-
-
 class TestWhenItIsTime:
     """Catching up, a commit comes with so many bytes of events and of what they contribute, or with a million events."""
 
     @pytest.fixture
-    def one(self, log: MemoryLog, store: PostgresStore, gate: Gate) -> Iterator[Projector]:
+    def one(self, log: EventLog, store: PostgresStore, gate: Gate) -> Iterator[Projector]:
         gate.open.set()
         one = Projector(Moved, log, store, CONTRACT, commit_bytes=10_000)
         yield one
         one.close()
 
-    def held(self, one: Projector, log: MemoryLog, *events: Event) -> bool:
+    def held(self, one: Projector, log: EventLog, *events: Event) -> bool:
         """Whether these events are held once they are folded."""
         publish(log, *events)
         while one._pending.events < len(events):
             fold(one)
         return not one._is_due()
 
-    def test_few_events_are_held(self, one: Projector, log: MemoryLog) -> None:
+    def test_few_events_are_held(self, one: Projector, log: EventLog) -> None:
         assert self.held(one, log, *(received(1, f"s{n}") for n in range(9)))
 
-    def test_large_events_are_not(self, one: Projector, log: MemoryLog) -> None:
+    def test_large_events_are_not(self, one: Projector, log: EventLog) -> None:
         fields: dict[str, Any] = {"sku": "a", "location_id": "s", "quantity": 1, "reference": "r" * 4_000}
         assert not self.held(one, log, *(event(StockReceived, **fields) for _ in range(3)))
 
-    def test_nor_are_those_that_contribute_much(self, one: Projector, log: MemoryLog) -> None:
+    def test_nor_are_those_that_contribute_much(self, one: Projector, log: EventLog) -> None:
         """Their bodies alone are less than a commit takes."""
         assert not self.held(one, log, *(received(1, f"{n}" * 1_000) for n in range(4)))
 
-    def test_nor_are_too_many(self, one: Projector, log: MemoryLog, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_nor_are_too_many(self, one: Projector, log: EventLog, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(projecting, "COMMIT_EVENTS", 9)
         assert not self.held(one, log, *(received() for _ in range(9)))

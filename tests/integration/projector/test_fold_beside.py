@@ -6,11 +6,12 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from tests.integration.projector.test_commit_beside import (
+from tests.integration.projector.beside import (
     BAD,
     CONTRACT,
     Gate,
     Moved,
+    as_method,
     finish,
     letters,
     publish,
@@ -19,12 +20,15 @@ from tests.integration.projector.test_commit_beside import (
 )
 
 from tillroll.errors import Replaced, StoreUnavailable
+from tillroll.events import Event
 from tillroll.log import extent
-from tillroll.log.memory import MemoryLog
+from tillroll.log.port import EventLog
 from tillroll.projection.fold import Folded, Folder
 from tillroll.services.projector import projector as projecting
 from tillroll.services.projector.projector import Projector
 from tillroll.store.postgres import PostgresStore, Writer
+
+pytestmark = pytest.mark.parametrize("log", ["memory"], indirect=True)
 
 
 class Hold:
@@ -51,11 +55,7 @@ class Hold:
 def hold(monkeypatch: pytest.MonkeyPatch) -> Hold:
     hold = Hold()
     monkeypatch.setattr(projecting, "FEW", 1)  # whatever is read, there is more to come
-
-    def fold(*given: Any) -> Folded:
-        return hold(*given)
-
-    monkeypatch.setattr(Folder, "fold", fold)
+    monkeypatch.setattr(Folder, "fold", as_method(hold))
     return hold
 
 
@@ -63,23 +63,12 @@ def hold(monkeypatch: pytest.MonkeyPatch) -> Hold:
 def gate(monkeypatch: pytest.MonkeyPatch) -> Gate:
     gate = Gate()
     gate.open.set()
-
-    def commit(*given: Any) -> None:
-        gate(*given)
-
-    monkeypatch.setattr(Writer, "commit", commit)
+    monkeypatch.setattr(Writer, "commit", as_method(gate))
     return gate
 
 
 @pytest.fixture
-def log() -> MemoryLog:
-    log = MemoryLog()
-    log.create_topics(CONTRACT.topics.values())
-    return log
-
-
-@pytest.fixture
-def one(log: MemoryLog, store: PostgresStore, hold: Hold, gate: Gate) -> Iterator[Projector]:
+def one(log: EventLog, store: PostgresStore, hold: Hold, gate: Gate) -> Iterator[Projector]:
     one = Projector(Moved, log, store, CONTRACT, commit_bytes=1)
     yield one
     hold.open.set()
@@ -95,12 +84,21 @@ def step_until_begun(one: Projector, hold: Hold) -> None:
     raise AssertionError("nothing was read")
 
 
+def commit_begun(one: Projector, log: EventLog, hold: Hold, gate: Gate, *events: Event) -> None:
+    """Publish these, and have their commit on its way, before a closed gate."""
+    gate.open.clear()
+    publish(log, *events)
+    step_until_begun(one, hold)
+    one._gather()
+    one._commit_beside()
+
+
 def steps(one: Projector) -> None:
     for _ in range(50):
         one.step(0.01)
 
 
-def test_steps_go_on_meanwhile(one: Projector, log: MemoryLog, store: PostgresStore, hold: Hold) -> None:
+def test_steps_go_on_meanwhile(one: Projector, log: EventLog, store: PostgresStore, hold: Hold) -> None:
     hold.open.clear()
     publish(log, received(1))
     step_until_begun(one, hold)
@@ -112,13 +110,9 @@ def test_steps_go_on_meanwhile(one: Projector, log: MemoryLog, store: PostgresSt
 
 
 def test_both_go_on_while_the_store_takes_in(
-    one: Projector, log: MemoryLog, store: PostgresStore, hold: Hold, gate: Gate
+    one: Projector, log: EventLog, store: PostgresStore, hold: Hold, gate: Gate
 ) -> None:
-    gate.open.clear()
-    publish(log, received(1))
-    step_until_begun(one, hold)
-    one._gather()
-    one._commit_beside()
+    commit_begun(one, log, hold, gate, received(1))
     publish(log, received(10))
     step_until_begun(one, hold)
     assert rows(store) == {}
@@ -127,21 +121,25 @@ def test_both_go_on_while_the_store_takes_in(
     assert rows(store) == {"a": 11}
 
 
+@pytest.mark.parametrize(
+    ("telling", "beside"), [(1, False), (1 << 20, True)], ids=["bulky", "too few to tell"]
+)
 def test_where_contributions_are_bulky_it_does_not(
-    one: Projector, log: MemoryLog, hold: Hold, monkeypatch: pytest.MonkeyPatch
+    one: Projector, log: EventLog, hold: Hold, telling: int, beside: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(projecting, "BULKY", 0.0)
+    monkeypatch.setattr(projecting, "TELLING_BYTES", telling)
     one._commit_bytes = 10**9
     publish(log, received(1))
     step_until_begun(one, hold)
     one._gather()
     publish(log, received(10))
     step_until_begun(one, hold)
-    assert one._folding is None
-    assert one._pending.events == 2
+    assert (one._folding is not None) is beside
+    assert one._pending.events == (1 if beside else 2)
 
 
-def test_closing_waits_for_it(one: Projector, log: MemoryLog, store: PostgresStore, hold: Hold) -> None:
+def test_closing_waits_for_it(one: Projector, log: EventLog, store: PostgresStore, hold: Hold) -> None:
     hold.open.clear()
     publish(log, received(1))
     step_until_begun(one, hold)
@@ -156,7 +154,7 @@ def test_closing_waits_for_it(one: Projector, log: MemoryLog, store: PostgresSto
 )
 def test_where_it_fails_the_same_events_are_read_again(
     one: Projector,
-    log: MemoryLog,
+    log: EventLog,
     store: PostgresStore,
     hold: Hold,
     error: Exception,
@@ -177,13 +175,9 @@ def test_where_it_fails_the_same_events_are_read_again(
     "error", [StoreUnavailable("down"), RuntimeError("odd")], ids=lambda e: type(e).__name__
 )
 def test_where_it_fails_beside_a_commit_that_stands_only_what_came_after_is_read_again(
-    one: Projector, log: MemoryLog, store: PostgresStore, hold: Hold, gate: Gate, error: Exception
+    one: Projector, log: EventLog, store: PostgresStore, hold: Hold, gate: Gate, error: Exception
 ) -> None:
-    gate.open.clear()
-    publish(log, received(1))
-    step_until_begun(one, hold)
-    one._gather()
-    one._commit_beside()
+    commit_begun(one, log, hold, gate, received(1))
     hold.fails = [error]
     publish(log, received(10))
     step_until_begun(one, hold)
@@ -196,16 +190,12 @@ def test_where_it_fails_beside_a_commit_that_stands_only_what_came_after_is_read
 
 
 def test_what_had_reached_its_limit_is_read_again_too(
-    log: MemoryLog, store: PostgresStore, hold: Hold, gate: Gate
+    log: EventLog, store: PostgresStore, hold: Hold, gate: Gate
 ) -> None:
     """One is being committed, with a value that cannot be stored, while the last of what is to be read is read."""
     limit = dict.fromkeys(extent.origins(log, ["stock"]), 2)
     one = Projector(Moved, log, store, CONTRACT, commit_bytes=1, limit=limit)
-    gate.open.clear()
-    publish(log, received(1), received(5, BAD))
-    step_until_begun(one, hold)
-    one._gather()
-    one._commit_beside()
+    commit_begun(one, log, hold, gate, received(1), received(5, BAD))
     publish(log, received(10), received(100))
     step_until_begun(one, hold)
     gate.open.set()
@@ -221,7 +211,7 @@ def test_what_had_reached_its_limit_is_read_again_too(
     ids=["unavailable", "replaced", "odd", "unstorable"],
 )
 def test_a_commit_fails_while_later_events_are_folded(
-    one: Projector, log: MemoryLog, store: PostgresStore, hold: Hold, gate: Gate, error: Exception | None
+    one: Projector, log: EventLog, store: PostgresStore, hold: Hold, gate: Gate, error: Exception | None
 ) -> None:
     """One is being committed, two is pending, three is being folded."""
     gate.open.clear()

@@ -38,8 +38,8 @@ COPIES = 14  # of contributions on their way to the store (put together, reduced
 COMMIT_EVENTS = 1_000_000  # answer.SUMMABLE counts on it
 COMMIT_SECONDS = 2.0
 # Of the bytes of events: contributions that are more keep the store busier than us, and to fold beside would only fill memory. A
-# reading of such ones is a commit by itself. While it is not known, readings are small.
-BULKY = 0.5
+# reading of such ones is a commit by itself. While it is not known, readings are small; a few events do not tell.
+BULKY, TELLING_BYTES = 0.5, 1 << 20
 READ_BYTES = {None: 4 << 20, False: POLL_BYTES, True: 12 << 20}
 FEW = 5_000  # records of one reading, below which whoever publishes is waiting to see them
 LEAST_BYTES, BYTES_AN_EVENT = 1 << 16, 256  # of a poll, where a step is not to take many events
@@ -122,7 +122,7 @@ class Projector:
         self._parked: list[Batch] = []  # read, and not admitted yet
         self._skipped: Skipped = {}  # in what was read last
         self._folding: _Folding | None = None
-        self._bulky: bool | None = None  # what came of any reading so far; None = there was none
+        self._bulky: bool | None = None  # what came of any reading so far; None = of none that tells
         self._pending = _Pending()
         self._written: _Written | None = None
         self._stood = Progress()  # and was not told of so far
@@ -349,7 +349,8 @@ class Projector:
         """Add it to what is pending, whose ends move with it."""
         pending, read = self._pending, _counted(records, batches)
         bodies, contributions = sum(len(batch.body) for batch in batches), folded.size
-        self._bulky = bool(self._bulky) or contributions > BULKY * bodies
+        if bodies >= TELLING_BYTES:
+            self._bulky = bool(self._bulky) or contributions > BULKY * bodies
         pending.since = pending.since or time.monotonic()
         pending.parts.append(folded)
         pending.read.update(read)
