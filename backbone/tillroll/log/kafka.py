@@ -372,6 +372,11 @@ class _Member(kafka.ConsumerRebalanceListener):  # type: ignore[misc]
             self._reader.lost.add(TopicPartition(*partition))
             self._won.discard(TopicPartition(*partition))
 
+    @property
+    def is_losing(self) -> bool:
+        """Whether what was lost is still to be handed over; kafka_group joins again only after that."""
+        return not self._reader.reached.keys().isdisjoint(self._reader.lost)
+
     # On the caller's.
 
     def poll(self, timeout: float, max_bytes: int = POLL_BYTES) -> Sequence[Batch]:

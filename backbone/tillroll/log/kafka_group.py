@@ -1,4 +1,4 @@
-"""Group membership as kafka-python has it, with two mends.
+"""Group membership as kafka-python has it, with three mends.
 
 In kafka-python 3.0.12 a member joins in the background, but the outcome only counts if it arrives while ``poll``
 waits for it: one that arrives in between is thrown away, the member joins again, and so the whole group does.
@@ -7,6 +7,10 @@ that for ever. Here the outcome is kept, and the member's heartbeats go on, unti
 
 A member hears with its next heartbeat that another one has joined, and hands its share over then. Members mostly
 join at the same time, so for a while after each join heartbeats are sent more often.
+
+Who loses partitions joins once more, and with that they are free for another member. kafka-python does so at once, within the
+same ``poll``. Here a listener with ``is_losing`` is asked, and ``poll`` returns to have them handed over first: what was read
+of them is committed while it still counts, instead of being read again by whoever gets them.
 """
 
 import time
@@ -37,10 +41,28 @@ class _EagerHeartbeat(Heartbeat):  # type: ignore[misc]
         return min(left, max(0.0, float(max(self.last_send, self.last_reset)) + SETTLING_HEARTBEAT - now))
 
 
+class _HandOver(Exception):
+    """Partitions are lost; the caller of ``poll`` has to give them up before anything else."""
+
+
 class _SteadyCoordinator(ConsumerCoordinator):  # type: ignore[misc]
-    """A coordinator that forgets no join that came through."""
+    """A coordinator that forgets no join that came through, and does not join before its member has given up what it lost."""
 
     _join_task: Any
+
+    def poll(self, timeout_ms: float | None = None) -> bool:
+        """See the parent. Raises _HandOver."""
+        ready = bool(super().poll(timeout_ms))
+        if self._is_losing():
+            raise _HandOver
+        return ready
+
+    def need_rejoin(self) -> bool:
+        """See the parent."""
+        return not self._is_losing() and bool(super().need_rejoin())
+
+    def _is_losing(self) -> bool:
+        return bool(getattr(self._subscription.rebalance_listener, "is_losing", False))
 
     async def _do_join_and_sync_async(self) -> Any:
         assignment = await super()._do_join_and_sync_async()
@@ -76,3 +98,10 @@ class SteadyConsumer(KafkaConsumer):  # type: ignore[misc]
         # A second one would leave the first among the listeners of the cluster's metadata.
         self._coordinator.__class__ = _SteadyCoordinator
         self._coordinator.heartbeat.__class__ = _EagerHeartbeat
+
+    def poll(self, timeout_ms: float = 0, max_records: int | None = None, update_offsets: bool = True) -> Any:
+        """See the parent; returns at once, empty, when partitions were lost."""
+        try:
+            return super().poll(timeout_ms, max_records, update_offsets)
+        except _HandOver:
+            return {}

@@ -5,13 +5,14 @@ import sys
 import threading
 import time
 import uuid
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from tillroll.log import kafka
 from tillroll.log.kafka import KafkaLog
-from tillroll.log.port import TopicPartition
+from tillroll.log.port import Subscription, TopicPartition
 from tillroll.testing.log_contract import Member, record, rows_of, topic_spec, until
 
 pytestmark = pytest.mark.kafka
@@ -66,6 +67,36 @@ def test_members_that_are_mostly_busy_settle(log: KafkaLog) -> None:
                 one.stop.set()
             for run in running:
                 run.result(30)
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["batches", "records"])
+@pytest.mark.parametrize("away", [0.0, 0.3], ids=["waiting", "busy"])
+def test_what_moves_is_given_up_before_it_is_given(kafka_address: str, whole: bool, away: float) -> None:
+    """Or what was read of it, and is committed in on_revoked, would be read again."""
+    log = KafkaLog(kafka_address, whole_batches=whole)
+    topic, group = new_topic(log, 4), f"moves-{uuid.uuid4()}"
+    given_up, taken = dict[TopicPartition, float](), dict[TopicPartition, float]()
+
+    def giving_up(lost: frozenset[TopicPartition]) -> None:
+        time.sleep(1.0)
+        given_up.update(dict.fromkeys(lost, time.monotonic()))
+
+    def taking(won: frozenset[TopicPartition]) -> dict[TopicPartition, int]:
+        taken.update(dict.fromkeys(won, time.monotonic()))
+        return dict.fromkeys(won, 0)
+
+    one = log.subscribe([topic], group, lambda won: dict.fromkeys(won, 0), giving_up)
+    _poll_until(lambda: len(one.assignment()) == 4, one)
+    with ThreadPoolExecutor(1) as pool:
+        two = log.subscribe([topic], group, taking, lambda lost: None)
+        polling = pool.submit(_poll_until, lambda: len(two.assignment()) == 2, two)
+        _poll_until(polling.done, one, away)
+        polling.result()
+    assert sorted(taken) == sorted(two.assignment())
+    assert all(taken[origin] >= given_up[origin] for origin in taken)
+    for member in (two, one):
+        member.close()
+    log.close()
 
 
 def test_a_member_whose_process_is_gone_gives_up_its_share(log: KafkaLog, kafka_address: str) -> None:
@@ -144,6 +175,14 @@ def test_what_was_fetched_before_a_pause_comes_after_it(log: KafkaLog) -> None:
     until(lambda: member.starts[first] == 30, [member], "all of the one that rested")
     assert [row[0] for origin, row in member.rows if origin == first] == list(range(30))
     member.subscription.close()
+
+
+def _poll_until(condition: Callable[[], bool], member: Subscription, away: float = 0.0) -> None:
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        member.poll(2.0)
+        time.sleep(away)
 
 
 def _take_one(member: Member) -> None:
