@@ -372,6 +372,8 @@ class _Member(kafka.ConsumerRebalanceListener):  # type: ignore[misc]
             self._reader.lost.add(TopicPartition(*partition))
             self._won.discard(TopicPartition(*partition))
 
+    # On both.
+
     @property
     def is_losing(self) -> bool:
         """Whether what was lost is still to be handed over; kafka_group joins again only after that."""
@@ -407,9 +409,11 @@ class _Member(kafka.ConsumerRebalanceListener):  # type: ignore[misc]
             raise self._log._out_of_range(TopicPartition(*partition), offset) from None
 
     def _hand_over(self) -> None:
-        """Pass on what was lost and won; what fails is passed on again with the next poll."""
+        """Pass on what was lost and won; where taking up fails, it is passed on again with the next poll."""
         if lost := frozenset(self._reader.lost & self._reader.reached.keys()):
-            self._forget(lost)
+            self._forget(
+                lost
+            )  # first: it is gone whatever on_revoked raises, and the group does not wait for us any more
             self._on_revoked(lost)
         self._reader.lost.clear()
         if self._won:

@@ -34,7 +34,10 @@ _DECODERS = {
 
 
 def consumer_class(whole: bool | None = None) -> Any:
-    """The consumer to open: of whole batches, or record by record. whole: None = by the installed version."""
+    """The consumer to open: of whole batches, or record by record. whole: None = by the installed version.
+
+    With another version than the proven one it is kafka-python's own, without what kafka_group mends.
+    """
     if kafka.__version__ != PROVEN:
         return KafkaConsumer
     return SteadyConsumer if whole is False else WholeBatchConsumer

@@ -1,4 +1,4 @@
-"""Group membership as kafka-python has it, with three mends.
+"""Group membership as kafka-python has it, with four mends.
 
 In kafka-python 3.0.12 a member joins in the background, but the outcome only counts if it arrives while ``poll``
 waits for it: one that arrives in between is thrown away, the member joins again, and so the whole group does.
@@ -10,7 +10,11 @@ join at the same time, so for a while after each join heartbeats are sent more o
 
 Who loses partitions joins once more, and with that they are free for another member. kafka-python does so at once, within the
 same ``poll``. Here a listener with ``is_losing`` is asked, and ``poll`` returns to have them handed over first: what was read
-of them is committed while it still counts, instead of being read again by whoever gets them.
+of them is committed while it still counts, instead of being read again by whoever gets them. (Not so for a member that was
+put out of its group: what it held is free already.)
+
+Who was put out joins anew and claims what it held before, though others may hold it by now, or nobody: members that were put out
+together could each wait for what another one claimed, and nobody read. Here a member claims what it holds, as in Java's client.
 """
 
 import time
@@ -46,7 +50,7 @@ class _HandOver(Exception):
 
 
 class _SteadyCoordinator(ConsumerCoordinator):  # type: ignore[misc]
-    """A coordinator that forgets no join that came through, and does not join before its member has given up what it lost."""
+    """A coordinator that forgets no join that came through, hands over before it joins again, and claims what it holds."""
 
     _join_task: Any
 
@@ -60,6 +64,12 @@ class _SteadyCoordinator(ConsumerCoordinator):  # type: ignore[misc]
     def need_rejoin(self) -> bool:
         """See the parent."""
         return not self._is_losing() and bool(super().need_rejoin())
+
+    def group_protocols(self) -> Any:
+        """See the parent."""
+        for assignor in self._assignors.values():
+            assignor.member_assignment = self._subscription.assigned_partitions()
+        return super().group_protocols()
 
     def _is_losing(self) -> bool:
         return bool(getattr(self._subscription.rebalance_listener, "is_losing", False))

@@ -65,6 +65,11 @@ LEAST_TO_COMPRESS = (
 )
 ROWS_A_READ = 20_000  # single-event rows: enough to keep the decoder's native path busy
 ROWS_AT_HAND = 32  # small ones of a partition, that come with the answer whether there is anything
+# Offsets from where a reading begins to the last that is looked at. Without such a bound PostgreSQL sorts all that is left of
+# a partition for each reading, whatever its statistics say. Of a reading: more than its bytes hold. At hand: more than so many
+# small rows can hold, of records of 7 bytes at least.
+OFFSETS_A_READ = 500_000
+OFFSETS_AT_HAND = ROWS_AT_HAND * (LEAST_TO_COMPRESS // 7 + 1)
 MIDDLING = LEAST_TO_COMPRESS // 2  # bytes of a small row, as far as a reading is bounded by bytes
 _SMALL_BODY = {"small": LEAST_TO_COMPRESS, "magic": ZSTD_MAGIC}
 
@@ -81,6 +86,7 @@ _READ = """
          where partition_id = %(id)s
            and base_offset >= coalesce((select max(base_offset) from tillroll_log.batches
                                          where partition_id = %(id)s and base_offset <= %(offset)s), 0)
+           and base_offset < %(offset)s::bigint + %(offsets)s
          order by base_offset limit %(rows)s),
     sized as (
         select *, raw_bytes < %(small)s and substr(body, 1, 4) <> %(magic)s as small,
@@ -108,6 +114,7 @@ _READ_RUN = """
              where partition_id = %(id)s
                and base_offset >= coalesce((select max(base_offset) from tillroll_log.batches
                                              where partition_id = %(id)s and base_offset <= %(offset)s), 0)
+               and base_offset < %(offset)s::bigint + %(rows)s
              order by base_offset limit %(rows)s) as run"""
 
 # Where the tail of each partition begins that has one.
@@ -138,7 +145,9 @@ class PostgresLog:
     def __init__(self, conninfo: str):
         self._database = Database(conninfo, "log")
         self._ids: dict[TopicPartition, int] = {}
-        self._small: set[int] = set()  # ids of partitions where the last reading met small rows alone
+        self._mixed: set[int] = (
+            set()
+        )  # ids of partitions where the last reading met other than small rows alone
         self._tidied: dict[int, int] = {}  # by partition id, see settled
         self._identity: str | None = None
 
@@ -196,15 +205,16 @@ class PostgresLog:
     def read(self, origin: TopicPartition, offset: int, max_bytes: int = POLL_BYTES) -> Sequence[Batch]:
         """See EventLog.read."""
         id_ = self._partition_id(origin)
-        what = {"id": id_, "offset": offset, "rows": ROWS_A_READ, "bytes": max_bytes} | _SMALL_BODY
+        most = {"rows": ROWS_A_READ, "offsets": OFFSETS_A_READ, "bytes": max_bytes}
+        what = {"id": id_, "offset": offset} | most | _SMALL_BODY
         with self._database.reading() as connection, connection.cursor(binary=True) as cursor:
-            rows = self._run_of_small(cursor, what) if id_ in self._small else []
+            rows = [] if id_ in self._mixed else self._run_of_small(cursor, what)
             rows = rows or cursor.execute(_READ, what).fetchall()
         batches = [_batch(origin, row, offset) for row in rows]
         if batches and all(batch.parts for batch in batches):
-            self._small.add(id_)
+            self._mixed.discard(id_)
         else:
-            self._small.discard(id_)
+            self._mixed.add(id_)
         if not batches or not batches[0].base_offset <= offset <= batches[-1].next_offset:
             self._refuse_out_of_range(origin, offset)
         return [batch for batch in batches if batch.next_offset > offset]
@@ -469,6 +479,7 @@ class _Member:
             "partitions": [origin.partition for origin in positions],
             "positions": list(positions.values()),
             "rows": ROWS_AT_HAND + 1,
+            "offsets": OFFSETS_AT_HAND,
             "small": LEAST_TO_COMPRESS,
         }
         found: dict[TopicPartition, list[tuple[Any, ...]]] = {}
@@ -528,7 +539,8 @@ _AHEAD = """
       from unnest(%(topics)s::text[], %(partitions)s::integer[], %(positions)s::bigint[]) as at (topic, partition, position)
       left join tillroll_log.partitions p on p.topic = at.topic and p.partition = at.partition
       left join lateral (
-          select * from tillroll_log.batches where partition_id = p.id and base_offset >= at.position
+          select * from tillroll_log.batches
+           where partition_id = p.id and base_offset >= at.position and base_offset < at.position + %(offsets)s
            order by base_offset limit %(rows)s) b on true
      where p.next_offset is distinct from at.position
      order by 1, 2, 3"""

@@ -1,11 +1,16 @@
 """Every contender on a small history: the rows are right, or it says why there are none."""
 
+import os
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from bench.ground import Ground
 from bench.histories.flat import MANY
-from bench.measuring import Scenario, play
+from bench.measuring import REPOSITORY, Scenario, play
 from bench.sections import Section
 from bench.sections.growth import projections
 from bench.sections.rebuild import contenders
@@ -73,3 +78,14 @@ def test_sections_that_a_change_elsewhere_can_break(
     ]
     assert ran == [(name, [True] * SMOKE.side_runs) for name, _ in ran] != []
     assert [row for s in found for row in s.rows if "milliseconds" not in row] == []
+
+
+def test_without_java_it_says_what_it_takes(tmp_path: Path) -> None:
+    (tmp_path / "git").symlink_to(shutil.which("git") or "")
+    command = [sys.executable, "-m", "bench", "--sizes", "smoke"]
+    variables = os.environ | {"PATH": str(tmp_path)}
+    done = subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY, env=variables, check=False)
+    told = done.stderr.splitlines()
+    assert (done.returncode, told[0]) == (1, "flat:")
+    assert told[1].startswith("make bench: a Kafka broker takes Java 17 and Maven; missing: java")
+    assert told[2:] == []

@@ -7,11 +7,15 @@ import time
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from math import inf
+from typing import Any
 
 import pytest
+from kafka.admin import MemberToRemove
 
 from tillroll.log import kafka
 from tillroll.log.kafka import KafkaLog
+from tillroll.log.kafka_assignor import ShareAssignor
 from tillroll.log.port import Subscription, TopicPartition
 from tillroll.testing.log_contract import Member, record, rows_of, topic_spec, until
 
@@ -70,8 +74,10 @@ def test_members_that_are_mostly_busy_settle(log: KafkaLog) -> None:
 
 
 @pytest.mark.parametrize("whole", [True, False], ids=["batches", "records"])
-@pytest.mark.parametrize("away", [0.0, 0.3], ids=["waiting", "busy"])
-def test_what_moves_is_given_up_before_it_is_given(kafka_address: str, whole: bool, away: float) -> None:
+@pytest.mark.parametrize(("waits", "away"), [(2.0, 0.0), (0.02, 0.3)], ids=["waiting", "busy"])
+def test_what_moves_is_given_up_before_it_is_given(
+    kafka_address: str, whole: bool, waits: float, away: float
+) -> None:
     """Or what was read of it, and is committed in on_revoked, would be read again."""
     log = KafkaLog(kafka_address, whole_batches=whole)
     topic, group = new_topic(log, 4), f"moves-{uuid.uuid4()}"
@@ -82,7 +88,8 @@ def test_what_moves_is_given_up_before_it_is_given(kafka_address: str, whole: bo
         given_up.update(dict.fromkeys(lost, time.monotonic()))
 
     def taking(won: frozenset[TopicPartition]) -> dict[TopicPartition, int]:
-        taken.update(dict.fromkeys(won, time.monotonic()))
+        for origin in won:
+            taken.setdefault(origin, time.monotonic())
         return dict.fromkeys(won, 0)
 
     one = log.subscribe([topic], group, lambda won: dict.fromkeys(won, 0), giving_up)
@@ -90,13 +97,39 @@ def test_what_moves_is_given_up_before_it_is_given(kafka_address: str, whole: bo
     with ThreadPoolExecutor(1) as pool:
         two = log.subscribe([topic], group, taking, lambda lost: None)
         polling = pool.submit(_poll_until, lambda: len(two.assignment()) == 2, two)
-        _poll_until(polling.done, one, away)
+        _poll_until(polling.done, one, waits, away)
         polling.result()
     assert sorted(taken) == sorted(two.assignment())
-    assert all(taken[origin] >= given_up[origin] for origin in taken)
+    assert [origin for origin in taken if not given_up.get(origin, inf) <= taken[origin]] == []
     for member in (two, one):
         member.close()
     log.close()
+
+
+def test_who_was_put_out_of_the_group_claims_nothing(log: KafkaLog, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it held may be another one's by now, and two who claim each other's partitions would both get none."""
+    claims = list[int]()
+    assign = ShareAssignor.assign
+
+    def noted(assignor: ShareAssignor, cluster: Any, members: Any) -> Any:
+        owned = [each for member in members for each in member.metadata.owned_partitions or ()]
+        claims.append(sum(len(each.partitions) for each in owned))
+        return assign(assignor, cluster, members)
+
+    monkeypatch.setattr(ShareAssignor, "assign", noted)
+    topic, group = new_topic(log, 4), f"out-{uuid.uuid4()}"
+    one = Member(log, [topic], group)
+    until(lambda: len(one.assignment) == 4, [one], "all partitions")
+    settled = time.monotonic() + 1.0  # its leader joins once more when it knows the topics
+    until(lambda: time.monotonic() > settled, [one], "a second")
+    claims.clear()
+    admin = log._open_admin()
+    (described,) = admin.describe_groups([group]).values()
+    (member,) = described["members"]
+    admin.remove_group_members(group, [MemberToRemove(member["member_id"])])
+    until(lambda: len(one.revoked) == 4 and len(one.assignment) == 4, [one], "all of them again")
+    assert claims[0] == 0
+    one.subscription.close()
 
 
 def test_a_member_whose_process_is_gone_gives_up_its_share(log: KafkaLog, kafka_address: str) -> None:
@@ -177,11 +210,13 @@ def test_what_was_fetched_before_a_pause_comes_after_it(log: KafkaLog) -> None:
     member.subscription.close()
 
 
-def _poll_until(condition: Callable[[], bool], member: Subscription, away: float = 0.0) -> None:
+def _poll_until(
+    condition: Callable[[], bool], member: Subscription, waits: float = 0.2, away: float = 0.0
+) -> None:
     deadline = time.monotonic() + 30
     while not condition():
         assert time.monotonic() < deadline
-        member.poll(2.0)
+        member.poll(waits)
         time.sleep(away)
 
 
