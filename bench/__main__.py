@@ -24,7 +24,7 @@ from bench.sections.tpcds import tpcds
 from bench.sections.writing import writing
 from bench.sizes import FULL, QUICK, SMOKE, Sizes
 from bench.stage import Stage, stage
-from tillroll.errors import TillrollError
+from tillroll.errors import ConfigurationError
 
 RESULTS = Path(__file__).parent / "results"
 SIZES = {sizes.name: sizes for sizes in (QUICK, FULL, SMOKE)}
@@ -90,7 +90,7 @@ def main() -> None:
         )
     try:
         results = run(sizes, asked.only, RESULTS / f"{sizes.name}.json")
-    except TillrollError as error:  # no Java, say; what was measured before is kept
+    except ConfigurationError as error:  # no Java, say; what was measured before is kept
         sys.exit(f"make bench: {error}")
     print(f"{report.tables(results)}\n\n{targets.table(results)}")
     if asked.docs:

@@ -67,8 +67,9 @@ class _SteadyCoordinator(ConsumerCoordinator):  # type: ignore[misc]
 
     def group_protocols(self) -> Any:
         """See the parent."""
+        held = set() if self._generation.is_lost() else self._subscription.assigned_partitions()
         for assignor in self._assignors.values():
-            assignor.member_assignment = self._subscription.assigned_partitions()
+            assignor.member_assignment = held
         return super().group_protocols()
 
     def _is_losing(self) -> bool:

@@ -66,9 +66,9 @@ LEAST_TO_COMPRESS = (
 ROWS_A_READ = 20_000  # single-event rows: enough to keep the decoder's native path busy
 ROWS_AT_HAND = 32  # small ones of a partition, that come with the answer whether there is anything
 # Offsets from where a reading begins to the last that is looked at. Without such a bound PostgreSQL sorts all that is left of
-# a partition for each reading, whatever its statistics say. Of a reading: more than its bytes hold. At hand: more than so many
-# small rows can hold, of records of 7 bytes at least.
-OFFSETS_A_READ = 500_000
+# a partition for each reading, whatever its statistics say. Of a reading: more than 16 MB hold of events that are not tiny
+# (where all rows are small, as many as rows). At hand: more than so many small rows can hold, of records of 7 bytes at least.
+OFFSETS_A_READ = 200_000
 OFFSETS_AT_HAND = ROWS_AT_HAND * (LEAST_TO_COMPRESS // 7 + 1)
 MIDDLING = LEAST_TO_COMPRESS // 2  # bytes of a small row, as far as a reading is bounded by bytes
 _SMALL_BODY = {"small": LEAST_TO_COMPRESS, "magic": ZSTD_MAGIC}

@@ -122,11 +122,11 @@ def test_who_was_put_out_of_the_group_claims_nothing(log: KafkaLog, monkeypatch:
     until(lambda: len(one.assignment) == 4, [one], "all partitions")
     settled = time.monotonic() + 1.0  # its leader joins once more when it knows the topics
     until(lambda: time.monotonic() > settled, [one], "a second")
-    claims.clear()
     admin = log._open_admin()
     (described,) = admin.describe_groups([group]).values()
     (member,) = described["members"]
     admin.remove_group_members(group, [MemberToRemove(member["member_id"])])
+    claims.clear()
     until(lambda: len(one.revoked) == 4 and len(one.assignment) == 4, [one], "all of them again")
     assert claims[0] == 0
     one.subscription.close()
