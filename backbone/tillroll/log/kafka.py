@@ -411,9 +411,8 @@ class _Member(kafka.ConsumerRebalanceListener):  # type: ignore[misc]
     def _hand_over(self) -> None:
         """Pass on what was lost and won; where taking up fails, it is passed on again with the next poll."""
         if lost := frozenset(self._reader.lost & self._reader.reached.keys()):
-            self._forget(
-                lost
-            )  # first: it is gone whatever on_revoked raises, and the group does not wait for us any more
+            # First: it is gone whatever on_revoked raises, and the group does not wait for us any more.
+            self._forget(lost)
             self._on_revoked(lost)
         self._reader.lost.clear()
         if self._won:

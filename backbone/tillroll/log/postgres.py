@@ -145,9 +145,7 @@ class PostgresLog:
     def __init__(self, conninfo: str):
         self._database = Database(conninfo, "log")
         self._ids: dict[TopicPartition, int] = {}
-        self._mixed: set[int] = (
-            set()
-        )  # ids of partitions where the last reading met other than small rows alone
+        self._mixed: set[int] = set()  # ids of partitions where the last reading met more than small rows
         self._tidied: dict[int, int] = {}  # by partition id, see settled
         self._identity: str | None = None
 

@@ -11,9 +11,8 @@ from tillroll.services.projector.projector import Projector
 from tillroll.store.postgres import PostgresStore
 
 group.REFRESH_SECONDS = 0.05
-projecting.READ_BYTES = dict.fromkeys(
-    projecting.READ_BYTES, int(sys.argv[3])
-)  # a step, so that there are many of them
+# Bytes a step, so that there are many of them.
+projecting.READ_BYTES = dict.fromkeys(projecting.READ_BYTES, int(sys.argv[3]))
 
 
 def main() -> None:
