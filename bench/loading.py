@@ -8,7 +8,7 @@ import polars as pl
 
 from bench.histories import Chunk, History
 from tillroll.contract.registry import load_contract
-from tillroll.log.port import EventLog, Record
+from tillroll.log.port import EventLog, Record, TopicPartition
 from tillroll.publisher import partition_of
 from tillroll.publisher.encode import encode_frame, key_text
 
@@ -79,8 +79,11 @@ def _encoded(record: str, frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _append(log: EventLog, topic: str, rows: pl.DataFrame, size: int) -> None:
+    """`size` events a partition at a time, the partitions in turn: a log is not written one partition after the other."""
+    parts = {}
     for (partition,), part in rows.partition_by("partition", as_dict=True).items():
         columns = (part[name].to_list() for name in ("key", "value", "event_id"))
-        records = list(map(Record, *columns))
-        for start in range(0, len(records), size):
-            log.append(topic, int(partition), records[start : start + size])
+        parts[TopicPartition(topic, int(partition))] = list(map(Record, *columns))
+    for start in range(0, max(map(len, parts.values())), size):
+        turn = {origin: records[start : start + size] for origin, records in parts.items()}
+        log.append_all({origin: records for origin, records in turn.items() if records})

@@ -7,12 +7,13 @@ the next batch pays for each page anew: 90,000 of the 240,000 page faults of a r
 
 import ctypes
 import gc
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 
-__all__ = ["keep_freed", "uncollected"]
+__all__ = ["keep_freed", "started_keep_freed", "uncollected"]
 
 # Numbers of mallopt(3).
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
@@ -35,6 +36,19 @@ def keep_freed() -> bool:
         adjust(_ARENA_MAX, 1),
     ]
     return all(taken)
+
+
+@contextmanager
+def started_keep_freed(most: int) -> Iterator[None]:
+    """Programs that are started meanwhile keep `most` bytes each, unless their user has set how much already."""
+    wanted = {"MALLOC_TRIM_THRESHOLD_": most, "MALLOC_MMAP_THRESHOLD_": LARGEST_PIECE}  # mallopt(3)
+    ours = {name: str(size) for name, size in wanted.items() if name not in os.environ}
+    os.environ.update(ours)
+    try:
+        yield
+    finally:
+        for name in ours:
+            del os.environ[name]
 
 
 @contextmanager

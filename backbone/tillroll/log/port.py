@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
+import polars as pl
+
 from tillroll.contract.registry import TopicSpec
 
 __all__ = [
@@ -68,11 +70,11 @@ class Appended(NamedTuple):
 
 
 class Parts(NamedTuple):
-    """The batches that were joined into one by setting their bodies end to end: a number for each, in order."""
+    """The batches that were joined into one by setting their bodies end to end: an Int64 for each, in order."""
 
-    base_offsets: Sequence[int]
-    counts: Sequence[int]
-    first_timestamps: Sequence[int]
+    base_offsets: pl.Series
+    counts: pl.Series
+    first_timestamps: pl.Series
 
 
 @dataclass(frozen=True, slots=True)

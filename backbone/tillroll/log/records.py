@@ -6,7 +6,7 @@ with, headers, nulls, small reads, goes record by record; a property test holds 
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from itertools import groupby
 
 import polars as pl
 
@@ -138,22 +138,37 @@ def _placed(rows: pl.DataFrame, batches: Sequence[Batch], first: int) -> pl.Data
 
 def _origins(batches: Sequence[Batch], first: int) -> pl.DataFrame:
     """What the batches consist of, themselves as a rule: a row each, and how many records it stands for."""
-    columns: dict[str, list[Any]] = {"count": [], "_batch": [], "base": [], "time": [], "by_delta": []}
-    for index, batch in enumerate(batches, first):
-        parts = _parts(batch)
-        columns["count"] += parts.counts
-        columns["_batch"] += [index] * len(parts.counts)
-        columns["base"] += parts.base_offsets
-        columns["time"] += parts.first_timestamps
-        columns["by_delta"] += [batch.append_time is None] * len(parts.counts)
+    groups = groupby(enumerate(batches, first), lambda each: each[1].parts and each[0])
+    return pl.concat(_of_alike(list(group)) for _, group in groups)
+
+
+def _of_alike(batches: Sequence[tuple[int, Batch]]) -> pl.DataFrame:
+    (index, batch), *_ = batches
+    return _of_joined(index, batch, batch.parts) if batch.parts else _of_whole(batches)
+
+
+def _of_whole(batches: Sequence[tuple[int, Batch]]) -> pl.DataFrame:
+    columns = {
+        "_batch": [index for index, _ in batches],
+        "by_delta": [batch.append_time is None for _, batch in batches],
+        "count": [batch.count for _, batch in batches],
+        "base": [batch.base_offset for _, batch in batches],
+        "time": [
+            batch.first_timestamp if batch.append_time is None else batch.append_time for _, batch in batches
+        ],
+    }
     return pl.DataFrame(columns)
 
 
-def _parts(batch: Batch) -> Parts:
-    parts = batch.parts or Parts([batch.base_offset], [batch.count], [batch.first_timestamp])
-    if batch.append_time is None:
-        return parts
-    return parts._replace(first_timestamps=[batch.append_time] * len(parts.counts))
+def _of_joined(index: int, batch: Batch, parts: Parts) -> pl.DataFrame:
+    base, count, time = parts
+    return pl.select(
+        _batch=pl.lit(index, pl.Int64),
+        by_delta=batch.append_time is None,
+        count=count,
+        base=base,
+        time=time if batch.append_time is None else pl.lit(batch.append_time, pl.Int64),
+    )
 
 
 # --- record by record -------------------------------------------------------------------------------
@@ -179,7 +194,7 @@ def _walk(batch: Batch) -> Iterator[tuple[int, int, bytes | None, bytes | None]]
     """(time in milliseconds, offset, key, value) of every record; headers are passed over."""
     body, at, dated = batch.body, 0, batch.append_time is None
     try:
-        for base, count, first in zip(*_parts(batch), strict=True):
+        for base, count, first in _parts(batch):
             for _ in range(count):
                 length, start = _number(body, at)
                 time_delta, at = _number(body, start + 1)
@@ -198,6 +213,13 @@ def _walk(batch: Batch) -> Iterator[tuple[int, int, bytes | None, bytes | None]]
 
 def _in_calendar(time: int) -> int:
     return min(max(time, YEAR_1), YEAR_9999)
+
+
+def _parts(batch: Batch) -> Iterator[tuple[int, int, int]]:
+    """Base offset, count and time of each batch that this one consists of, itself as a rule."""
+    own = [batch.base_offset], [batch.count], [batch.first_timestamp]
+    for base, count, time in zip(*(batch.parts or own), strict=True):
+        yield base, count, time if batch.append_time is None else batch.append_time
 
 
 def _number(body: bytes, at: int) -> tuple[int, int]:

@@ -20,6 +20,7 @@ from typing import Any
 
 from tillroll.database import Database
 from tillroll.errors import ConfigurationError, TillrollError, Unavailable
+from tillroll.heap import started_keep_freed
 
 __all__ = ["embedded_postgres"]
 
@@ -27,6 +28,7 @@ LEFT_OVER_SECONDS = (
     30.0  # how long what a killed server left behind may be in the way; recovery may take as long
 )
 RETRY_SECONDS = 0.1
+KEPT_BYTES = 64 << 20  # of what a connection's process has freed: four readings of 16 MB
 UNQUOTABLE = '"$`\\'
 """What a data directory cannot have in its path: the starter hands it to a shell in double quotes."""
 _NEW = ".new-"
@@ -112,7 +114,8 @@ def _make(module: Any, home: Path) -> None:
 def _try_to_start(server: Any) -> Exception | None:
     """Why the server does not run or does not answer; None when it does."""
     try:
-        server.start()
+        with started_keep_freed(KEPT_BYTES):
+            server.start()
     except Exception as error:  # noqa: BLE001 - the starter raises what its parts raise, assertions among them
         return error
     return _silence(server)

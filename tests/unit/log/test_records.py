@@ -165,7 +165,7 @@ def test_small_batches_end_to_end_read_as_they_do_apart(
         body=b"".join(bodies),
         count=8,
         next_offset=63,
-        parts=Parts(bases, sizes, times),
+        parts=Parts(*map(pl.Series, (bases, sizes, times))),
         start=42,
         stop=62,
     )
