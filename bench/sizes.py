@@ -39,7 +39,7 @@ class Sizes:
 
 QUICK = Sizes(
     name="quick", runs=5, side_runs=3, spark_runs=2, flat=1_000_000, side=200_000, orders=200_000, single=300_000, slow=5_000, committed=30_000,
-    batched=200_000, written=1_000, pipelined=20_000, imported=200_000, fanned=20_000, replayed=1_000_000, compared=1_000_000, growth=(100_000, 1_000_000, 3_000_000), projections=(1, 10, 100),
+    batched=100_000, written=1_000, pipelined=20_000, imported=200_000, fanned=20_000, replayed=1_000_000, compared=1_000_000, growth=(100_000, 1_000_000, 3_000_000), projections=(1, 10, 100),
     latency={10: 5.0, 1_000: 6.0, 10_000: 6.0},
 )  # fmt: skip
 FULL = Sizes(
