@@ -84,6 +84,6 @@ def _append(log: EventLog, topic: str, rows: pl.DataFrame, size: int) -> None:
     for (partition,), part in rows.partition_by("partition", as_dict=True).items():
         columns = (part[name].to_list() for name in ("key", "value", "event_id"))
         parts[TopicPartition(topic, int(partition))] = list(map(Record, *columns))
-    for start in range(0, max(map(len, parts.values())), size):
+    for start in range(0, max(map(len, parts.values()), default=0), size):
         turn = {origin: records[start : start + size] for origin, records in parts.items()}
         log.append_all({origin: records for origin, records in turn.items() if records})

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 
-__all__ = ["keep_freed", "started_keep_freed", "uncollected"]
+__all__ = ["keep_freed", "uncollected", "variables_to_keep_freed"]
 
 # Numbers of mallopt(3).
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
@@ -38,17 +38,10 @@ def keep_freed() -> bool:
     return all(taken)
 
 
-@contextmanager
-def started_keep_freed(most: int) -> Iterator[None]:
-    """Programs that are started meanwhile keep `most` bytes each, unless their user has set how much already."""
-    wanted = {"MALLOC_TRIM_THRESHOLD_": most, "MALLOC_MMAP_THRESHOLD_": LARGEST_PIECE}  # mallopt(3)
-    ours = {name: str(size) for name, size in wanted.items() if name not in os.environ}
-    os.environ.update(ours)
-    try:
-        yield
-    finally:
-        for name in ours:
-            del os.environ[name]
+def variables_to_keep_freed(most: int) -> dict[str, str]:
+    """Our environment for a program that is to keep `most` bytes of what it frees, unless its user has said how much."""
+    ours = {"MALLOC_TRIM_THRESHOLD_": most, "MALLOC_MMAP_THRESHOLD_": LARGEST_PIECE}  # mallopt(3)
+    return {name: str(size) for name, size in ours.items()} | os.environ
 
 
 @contextmanager

@@ -4,12 +4,11 @@ A batch is a run of records of one partition exactly as Kafka lays them out (the
 record batch v2). Every log hands out the same bytes, so one decoder serves all of them.
 """
 
+import struct
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import NamedTuple, Protocol
-
-import polars as pl
 
 from tillroll.contract.registry import TopicSpec
 
@@ -70,11 +69,27 @@ class Appended(NamedTuple):
 
 
 class Parts(NamedTuple):
-    """The batches that were joined into one by setting their bodies end to end: an Int64 for each, in order."""
+    """The batches that were joined into one by setting their bodies end to end: a number for each, in order.
 
-    base_offsets: pl.Series
-    counts: pl.Series
-    first_timestamps: pl.Series
+    Of 64 bits, big-endian, one after the other, as databases send them: there may be one for every event.
+    """
+
+    base_offsets: bytes
+    counts: bytes
+    first_timestamps: bytes
+
+    @classmethod
+    def of(cls, base_offset: int, count: int, first_timestamp: int) -> "Parts":
+        """Of a batch that is one."""
+        return cls(*map(_NUMBER.pack, (base_offset, count, first_timestamp)))
+
+    @property
+    def next_offset(self) -> int:
+        """Where the last one ends."""
+        return int(_NUMBER.unpack(self.base_offsets[-8:])[0] + _NUMBER.unpack(self.counts[-8:])[0])
+
+
+_NUMBER = struct.Struct(">q")
 
 
 @dataclass(frozen=True, slots=True)

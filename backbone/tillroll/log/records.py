@@ -5,8 +5,8 @@ its sized bytes Avro's bytes), so one native call reads thousands of records. Wh
 with, headers, nulls, small reads, goes record by record; a property test holds the two equal.
 """
 
-from collections.abc import Iterator, Sequence
-from itertools import groupby
+import struct
+from collections.abc import Iterable, Iterator, Sequence
 
 import polars as pl
 
@@ -33,6 +33,7 @@ _PHYSICAL = {"_recorded_at": pl.Int64()}
 # Below this the fixed cost of the native call and its checks (about 4 ms) loses against the loop.
 FEWEST_FOR_BLOCKS = 2_000
 
+NUMBER_BYTES = 8  # of each in Parts
 SMALLEST_RECORD = 7  # bytes: length, attributes, two deltas, two sizes, header count
 OFFSETS = 1 << 31  # a batch counts its offsets in 32 bits
 YEAR_1, YEAR_9999 = (
@@ -123,8 +124,7 @@ def _length() -> pl.Expr:
 
 def _placed(rows: pl.DataFrame, batches: Sequence[Batch], first: int) -> pl.DataFrame:
     """Rows with their batch, absolute offset and time."""
-    origins = _origins(batches, first)
-    spread = origins.select(pl.exclude("count").repeat_by("count").explode(empty_as_null=False))
+    spread = _spread(_origins(batches, first), "count")
     delta = pl.col("timestamp_delta").clip(-YEAR_9999, YEAR_9999)
     time = (pl.col("time").clip(YEAR_1, YEAR_9999) + pl.col("by_delta") * delta).clip(YEAR_1, YEAR_9999)
     return pl.concat([rows, spread], how="horizontal").select(
@@ -138,37 +138,36 @@ def _placed(rows: pl.DataFrame, batches: Sequence[Batch], first: int) -> pl.Data
 
 def _origins(batches: Sequence[Batch], first: int) -> pl.DataFrame:
     """What the batches consist of, themselves as a rule: a row each, and how many records it stands for."""
-    groups = groupby(enumerate(batches, first), lambda each: each[1].parts and each[0])
-    return pl.concat(_of_alike(list(group)) for _, group in groups)
-
-
-def _of_alike(batches: Sequence[tuple[int, Batch]]) -> pl.DataFrame:
-    (index, batch), *_ = batches
-    return _of_joined(index, batch, batch.parts) if batch.parts else _of_whole(batches)
-
-
-def _of_whole(batches: Sequence[tuple[int, Batch]]) -> pl.DataFrame:
-    columns = {
-        "_batch": [index for index, _ in batches],
-        "by_delta": [batch.append_time is None for _, batch in batches],
-        "count": [batch.count for _, batch in batches],
-        "base": [batch.base_offset for _, batch in batches],
-        "time": [
-            batch.first_timestamp if batch.append_time is None else batch.append_time for _, batch in batches
-        ],
+    parts = list(map(_parts, batches))
+    of = {
+        "_batch": range(first, first + len(batches)),
+        "by_delta": [batch.append_time is None for batch in batches],
+        "parts": [len(part.counts) // NUMBER_BYTES for part in parts],
     }
-    return pl.DataFrame(columns)
-
-
-def _of_joined(index: int, batch: Batch, parts: Parts) -> pl.DataFrame:
-    base, count, time = parts
-    return pl.select(
-        _batch=pl.lit(index, pl.Int64),
-        by_delta=batch.append_time is None,
-        count=count,
-        base=base,
-        time=time if batch.append_time is None else pl.lit(batch.append_time, pl.Int64),
+    return _spread(pl.DataFrame(of), "parts").with_columns(
+        count=_numbers(part.counts for part in parts),
+        base=_numbers(part.base_offsets for part in parts),
+        time=_numbers(part.first_timestamps for part in parts),
     )
+
+
+def _spread(rows: pl.DataFrame, by: str) -> pl.DataFrame:
+    """Each row as often as its column `by` says, without that column."""
+    return rows.select(pl.exclude(by).repeat_by(by).explode(empty_as_null=False))
+
+
+def _numbers(sent: Iterable[bytes]) -> pl.Series:
+    joined = b"".join(sent)
+    numbers = pl.Array(pl.Int64, len(joined) // NUMBER_BYTES)
+    return pl.Series([joined]).bin.reinterpret(dtype=numbers, endianness="big").explode()
+
+
+def _parts(batch: Batch) -> Parts:
+    parts = batch.parts or Parts.of(batch.base_offset, batch.count, batch.first_timestamp)
+    if batch.append_time is None:
+        return parts
+    count = len(parts.counts) // NUMBER_BYTES
+    return parts._replace(first_timestamps=Parts.of(0, 0, batch.append_time).first_timestamps * count)
 
 
 # --- record by record -------------------------------------------------------------------------------
@@ -194,7 +193,7 @@ def _walk(batch: Batch) -> Iterator[tuple[int, int, bytes | None, bytes | None]]
     """(time in milliseconds, offset, key, value) of every record; headers are passed over."""
     body, at, dated = batch.body, 0, batch.append_time is None
     try:
-        for base, count, first in _parts(batch):
+        for base, count, first in zip(*map(_unpacked, _parts(batch)), strict=True):
             for _ in range(count):
                 length, start = _number(body, at)
                 time_delta, at = _number(body, start + 1)
@@ -211,15 +210,12 @@ def _walk(batch: Batch) -> Iterator[tuple[int, int, bytes | None, bytes | None]]
         raise _malformed(batch)
 
 
+def _unpacked(numbers: bytes) -> tuple[int, ...]:
+    return struct.unpack(f">{len(numbers) // NUMBER_BYTES}q", numbers)
+
+
 def _in_calendar(time: int) -> int:
     return min(max(time, YEAR_1), YEAR_9999)
-
-
-def _parts(batch: Batch) -> Iterator[tuple[int, int, int]]:
-    """Base offset, count and time of each batch that this one consists of, itself as a rule."""
-    own = [batch.base_offset], [batch.count], [batch.first_timestamp]
-    for base, count, time in zip(*(batch.parts or own), strict=True):
-        yield base, count, time if batch.append_time is None else batch.append_time
 
 
 def _number(body: bytes, at: int) -> tuple[int, int]:

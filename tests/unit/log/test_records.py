@@ -1,6 +1,7 @@
 """The record layer: reading blocks gives what reading record by record gives, whatever the bytes."""
 
 import random
+import struct
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -165,14 +166,18 @@ def test_small_batches_end_to_end_read_as_they_do_apart(
         body=b"".join(bodies),
         count=8,
         next_offset=63,
-        parts=Parts(*map(pl.Series, (bases, sizes, times))),
+        parts=Parts(*(struct.pack(">5q", *numbers) for numbers in (bases, sizes, times))),
         start=42,
         stop=62,
     )
     wanted = read_records(apart).drop("_batch").filter(pl.col("_offset").is_between(42, 61))
     assert len(wanted) == 5
     assert read_records([joined]).drop("_batch").equals(wanted)
-    assert read_records([apart[0], joined])["_batch"].to_list() == [0, 1, 1, 1, 1, 1]
+    assert joined.parts is not None
+    assert joined.parts.next_offset == 63
+    both = read_records([joined, apart[0], joined, joined])
+    assert both["_batch"].to_list() == [0] * 5 + [1] + [2] * 5 + [3] * 5
+    assert both.filter(pl.col("_batch") != 1).drop("_batch").equals(pl.concat([wanted] * 3))
 
 
 def test_batches_without_records_are_passed_over() -> None:
