@@ -64,7 +64,7 @@ kafka: $(INSTALLED) ## Start a Kafka broker on this machine without containers (
 kafka-stop: ## Stop that broker
 	deploy/kafka/stop
 
-bench: $(PEERS) ## Measure tillroll beside what a user would take instead (some twenty minutes)
+bench: $(PEERS) ## Measure tillroll beside what a user would take instead (some eighteen minutes)
 	$(BIN)/python -m bench $(ARGS)
 
 bench-full: $(PEERS) ## The same at length (hours), written into docs/performance.md

@@ -62,7 +62,7 @@ def arguments() -> argparse.Namespace:
     """What is wanted."""
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument(
-        "--sizes", choices=SIZES, default="quick", help="quick (some twenty minutes), full (hours), smoke"
+        "--sizes", choices=SIZES, default="quick", help="quick (some eighteen minutes), full (hours), smoke"
     )
     parser.add_argument(
         "--only", action="append", default=[], choices=SECTIONS, help="a section; may be repeated"
